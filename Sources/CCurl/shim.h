@@ -1,0 +1,3 @@
+// libcurl as Swift sees it. Variadic functions do not import: one wrapper per argument class.
+#pragma once
+#include <curl/curl.h>

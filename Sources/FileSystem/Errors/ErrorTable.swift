@@ -1,0 +1,64 @@
+// The ONE table from cause to errno, with the advice that goes into the log.
+
+public import Operations
+public import S3
+
+/// What a failed request means for the application and for the operator.
+public struct Failure: Error, Sendable {
+    /// The application's errno.
+    public var errno: Errno
+    /// What the operator can do about it; empty when there is nothing to do.
+    public var advice: String
+    /// False for the outcomes of ordinary use (no such file), which are not worth a log line.
+    public var isWorthLogging: Bool
+}
+
+extension Failure {
+    /// The table's row for an error of the store.
+    public init(_ error: StoreError) {
+        let row: (Errno, String, Bool)
+        switch error.kind {
+        case .notFound:
+            row = (.noEntry, "", false)
+        case .cancelled:
+            row = (.interrupted, "", false)
+        case .noSuchBucket:
+            row = (.inputOutput, "the bucket is gone; check its name and region", true)
+        case .accessDenied:
+            row = (.accessDenied, "the credentials lack the permission for this request", true)
+        case .badCredentials:
+            row = (.accessDenied, "the credentials are refused; renew or correct them", true)
+        case .clockSkew:
+            row = (
+                .accessDenied, "this machine's clock is off; set it (for example with NTP)", true
+            )
+        case .wrongRegion:
+            row = (.inputOutput, "the bucket is in another region; set --region", true)
+        case .preconditionFailed:
+            row = (.stale, "the object was changed while it was open; open it again", true)
+        case .invalidRange:
+            row = (.stale, "the object is shorter than it was; open it again", true)
+        case .archived:
+            row = (
+                .accessDenied,
+                "the object is archived; restore it first (aws s3api restore-object), then read it",
+                true
+            )
+        case .unavailable:
+            row = (
+                .inputOutput, "the server kept failing; see its status, or try again later", true
+            )
+        case .timedOut:
+            row = (.timedOut, "no answer within the time limit; check the network", true)
+        case .network:
+            row = (.inputOutput, "the endpoint cannot be reached; check the network", true)
+        case .tls:
+            row = (.inputOutput, "TLS failed; check --endpoint-url and --ca-bundle", true)
+        case .malformedResponse:
+            row = (.inputOutput, "the server's answer makes no sense; is it an S3 endpoint?", true)
+        case .other:
+            row = (.inputOutput, "", true)
+        }
+        self.init(errno: row.0, advice: row.1, isWorthLogging: row.2)
+    }
+}

@@ -1,0 +1,1 @@
+// The simulated store and clock. Filled by its own files.
