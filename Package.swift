@@ -43,7 +43,7 @@ let package = Package(
         // The rooms, top to bottom in Sources/README.md.
         .target(
             name: "Transport",
-            dependencies: ["CCurl", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["CCurl", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: strict),
         .target(
             name: "S3",
