@@ -3,6 +3,5 @@ extension MountCommand {
         _ = try configuration(.current())
     }
 }
-extension UnmountCommand { func unmount() throws(CommandFailure) {} }
 extension CacheCommand.Show { func show() throws(CommandFailure) {} }
 extension CacheCommand.Clear { func clear() throws(CommandFailure) {} }
