@@ -54,8 +54,8 @@ struct CompactETag: Equatable {
     init(_ etag: ETag, texts: inout [String]) {
         if parse(etag.text) { return }
         (high, low) = (0, 0)
-        if let known = texts.lastIndex(of: etag.text), known > texts.count - 4 {
-            suffix = Self.odd | UInt32(known)
+        if let last = texts.last, last == etag.text {
+            suffix = Self.odd | UInt32(texts.count - 1)
         } else {
             suffix = Self.odd | UInt32(texts.count)
             texts.append(etag.text)
