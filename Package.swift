@@ -107,7 +107,8 @@ let package = Package(
             swiftSettings: strictTests),
         // The in-memory store with faults and the seeded clock that tests play.
         .target(
-            name: "Simulation", dependencies: ["S3", "Scheduling", "BlockStore"],
+            name: "Simulation",
+            dependencies: ["S3", "Scheduling", "BlockStore", "Operations", "Buffers"],
             path: "Tests/Simulation", swiftSettings: strictTests),
         .testTarget(
             name: "FileSystemTests",
