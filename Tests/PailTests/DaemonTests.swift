@@ -54,7 +54,7 @@ import Testing
             }
         }
         try #require(bound == 0)
-        ServiceManager.notify("READY=1", "STATUS=serving b", address: path)
+        ServiceManager.notify(["READY=1", "STATUS=serving b"], address: path)
         var buffer = [UInt8](repeating: 0, count: 100)
         let count = recv(descriptor, &buffer, buffer.count, Int32(MSG_DONTWAIT))
         try #require(count > 0)
@@ -62,10 +62,10 @@ import Testing
     }
 
     @Test func nobodyToTell() {
-        ServiceManager.notify("READY=1", address: nil)
-        ServiceManager.notify("READY=1", address: "")
-        ServiceManager.notify("READY=1", address: "relative")
-        ServiceManager.notify("READY=1", address: "/" + String(repeating: "x", count: 200))
-        ServiceManager.notify("READY=1", address: "/nonexistent/socket")
+        ServiceManager.notify(["READY=1"], address: nil)
+        ServiceManager.notify(["READY=1"], address: "")
+        ServiceManager.notify(["READY=1"], address: "relative")
+        ServiceManager.notify(["READY=1"], address: "/" + String(repeating: "x", count: 200))
+        ServiceManager.notify(["READY=1"], address: "/nonexistent/socket")
     }
 }

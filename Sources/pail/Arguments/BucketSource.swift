@@ -83,6 +83,14 @@ struct BucketSource: Hashable, Sendable {
     }
 }
 
+extension BucketSource: CustomStringConvertible {
+    /// `BUCKET` or `BUCKET:/BASE/PATH`, for messages and the table of mounts.
+    var description: String {
+        let base = String(decoding: rootPrefix.dropLast(), as: UTF8.self)
+        return base.isEmpty ? bucket : Escaping.line("\(bucket):/\(base)")
+    }
+}
+
 /// Names that buckets can have.
 /// Source: https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 enum BucketName {

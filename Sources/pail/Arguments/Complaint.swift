@@ -24,7 +24,8 @@ enum ExitStatus: Int32, Sendable {
     case success = 0
     /// EX_USAGE: the command line is wrong.
     case usage = 64
-    /// EX_NOINPUT: the bucket, the mountpoint or a file named by an option does not exist.
+    /// EX_NOINPUT: the bucket or a file named by an option does not exist, or the mountpoint is not an
+    /// empty directory.
     case noInput = 66
     /// EX_UNAVAILABLE: the endpoint does not answer, or FUSE is not there.
     case unavailable = 69

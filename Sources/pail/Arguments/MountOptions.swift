@@ -125,6 +125,9 @@ struct OwnershipOptions: ParsableArguments {
     @Flag(help: "Let other users see the mount, as the permissions allow.")
     var allowOther = false
 
+    @Flag(help: "Mount on a directory that holds files; they are hidden meanwhile.")
+    var nonempty = false
+
     @Flag(help: "Mount read-only; so far that is the only way there is.")
     var readOnly = false
 }

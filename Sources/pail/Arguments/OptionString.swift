@@ -13,7 +13,8 @@ enum OptionString {
         "cache-free": .value, "no-cache": .flag, "memory-limit": .value, "metadata-ttl": .value,
         "max-connections": .value, "uid": .value, "gid": .value, "umask": .value,
         "file-mode": .value, "dir-mode": .value, "allow-other": .flag, "read-only": .flag,
-        "foreground": .flag, "log-level": .value, "log-file": .value, "debug-http": .flag,
+        "foreground": .flag, "nonempty": .flag, "log-level": .value, "log-file": .value,
+        "debug-http": .flag,
     ]
 
     /// Words that mean something to mount(8), to systemd or to the kernel, and nothing to us.
@@ -23,7 +24,7 @@ enum OptionString {
         "noexec", "suid", "nosuid", "dev", "nodev", "atime", "noatime", "relatime", "norelatime",
         "strictatime", "nostrictatime", "diratime", "nodiratime", "lazytime", "nolazytime", "async",
         "sync", "dirsync", "nofail", "_netdev", "silent", "loud", "iversion", "noiversion", "mand",
-        "nomand", "default_permissions", "auto_unmount", "nonempty",
+        "nomand", "default_permissions", "auto_unmount",
     ]
     private static let ignoredPrefixes = [
         "x-", "X-", "comment=", "fsname=", "subtype=", "context=", "fscontext=", "defcontext=",

@@ -33,4 +33,18 @@ struct MountCommand: ParsableCommand {
             throw CommandFailure(error.description, .usage)
         }
     }
+
+    /// Mounts: in the foreground it returns when the mount has ended, else once it answers.
+    func run(_ invocation: Invocation) throws(CommandFailure) {
+        let surroundings = Surroundings.current()
+        let statusPipe = Background.adoptStatusPipe()
+        let configuration = try configuration(surroundings)
+        if invocation.isFake { return }
+        if configuration.staysInForeground || statusPipe != nil {
+            let starter = Starter(statusPipe: statusPipe)
+            try MountProcess(configuration, surroundings, starter).run()
+        } else {
+            try Background.start(CommandLine.arguments)
+        }
+    }
 }

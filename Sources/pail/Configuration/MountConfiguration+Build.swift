@@ -126,6 +126,7 @@ extension MountConfiguration {
         fileMode = options.fileMode ?? fileMode
         directoryMode = options.dirMode ?? directoryMode
         allowsOthers = options.allowOther
+        allowsNonEmpty = options.nonempty
     }
 
     private mutating func setProcess(

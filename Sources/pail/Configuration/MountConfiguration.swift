@@ -43,6 +43,7 @@ struct MountConfiguration: Hashable, Sendable {
     var fileMode: UInt16 = 0o644
     var directoryMode: UInt16 = 0o755
     var allowsOthers = false
+    var allowsNonEmpty = false
 
     var staysInForeground = false
     var logLevel = Logger.Level.info

@@ -9,7 +9,7 @@ enum ServiceManager {
     /// Sends lines such as `READY=1`. Does nothing when nobody asked to be told.
     ///
     /// - Parameter address: a path, or `@NAME` for an abstract socket.
-    static func notify(_ lines: String..., address: String?) {
+    static func notify(_ lines: [String], address: String?) {
         guard let address, address.hasPrefix("/") || address.hasPrefix("@") else { return }
         var name = sockaddr_un()
         name.sun_family = sa_family_t(AF_UNIX)
