@@ -29,9 +29,8 @@ enum LocalCache {
                 directory: path, limit: max(limit, MountConfiguration.leastCache), keepFree: free,
                 scheduler: scheduler, logger: logger,
                 queueLimit: configuration.memoryLimit / 4)
-            logger.debug(
-                "cache \(path), at most \(ByteSize.approximate(limit)), leaves "
-                    + "\(ByteSize.approximate(free)) free")
+            let (most, least) = (ByteSize.approximate(limit), ByteSize.approximate(free))
+            logger.debug("cache \(path): at most \(most), leaves \(least) free")
             return store
         } catch {
             warn("\(error); going on without a cache")

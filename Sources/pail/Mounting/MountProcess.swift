@@ -42,7 +42,7 @@ struct MountProcess {
             configuration, isBackground: starter.isBackground, surroundings: surroundings)
         let mountpoint = try checkedMountpoint()
         // Not to hold on to the directory we were started in.
-        chdir("/")
+        unsafe chdir("/")
         let rooms = try Rooms(configuration, surroundings, logger)
         for line in rooms.proof.warnings { warn(line, logger) }
         let session = try makeSession(mountpoint, logger)

@@ -77,7 +77,7 @@ final class Rooms: Sendable {
     private static func checkFiles(
         _ configuration: MountConfiguration
     ) throws(CommandFailure) {
-        guard let path = configuration.caBundle, access(path, R_OK) != 0 else { return }
+        guard let path = configuration.caBundle, unsafe access(path, R_OK) != 0 else { return }
         throw CommandFailure(
             "cannot read the certificates in \(Escaping.line(path)) (--ca-bundle or AWS_CA_BUNDLE): "
                 + Text.of(errno: errno), .noInput)
