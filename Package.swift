@@ -97,7 +97,10 @@ let package = Package(
             name: "BlockStoreTests", dependencies: ["BlockStore", "Scheduling", "CPlatform"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "FuseTests", dependencies: ["Fuse", "Operations", "Buffers"],
+            name: "FuseTests",
+            dependencies: [
+                "Fuse", "Operations", "Buffers", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strictTests),
         // The in-memory store with faults and the seeded clock that tests play.
         .target(

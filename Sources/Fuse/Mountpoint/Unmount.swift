@@ -75,7 +75,8 @@ enum Unmount {
         let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
         var environment = unsafe [strdup("LC_ALL=C"), strdup("PATH=\(path)"), nil]
         defer {
-            for unsafetext in unsafe argv + environment { unsafe free(text) }
+            unsafe argv.forEach { unsafe free($0) }
+            unsafe environment.forEach { unsafe free($0) }
         }
         var child: pid_t = 0
         let result = unsafe posix_spawnp(

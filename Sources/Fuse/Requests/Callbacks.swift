@@ -36,9 +36,8 @@ private func addNameCallbacks(_ table: inout fuse_lowlevel_ops) {
     unsafe table.lookup = { raw, parent, name in
         let (core, operations) = unsafe context(of: raw!)
         let request = unsafe Request(raw!, core)
-        let reply = Reply<EntryAnswer>(late: { Answers.lateEntry(request, $0) }) {
-            request.deliver($0, Answers.entry)
-        }
+        let reply = Reply<EntryAnswer>(
+            late: { Answers.lateEntry(request, $0) }, { request.deliver($0, Answers.entry) })
         operations.lookup(parent: parent, name: unsafe bytes(of: name), reply: reply)
         request.settle(reply)
     }
@@ -78,9 +77,8 @@ private func addFileCallbacks(_ table: inout fuse_lowlevel_ops) {
         let (core, operations) = unsafe context(of: raw!)
         let flags = unsafe info?.pointee.flags ?? 0
         let request = unsafe Request(raw!, core, size: Int(flags))
-        let reply = Reply<OpenAnswer>(late: { Answers.lateOpen(request, $0) }) {
-            request.deliver($0, Answers.open)
-        }
+        let reply = Reply<OpenAnswer>(
+            late: { Answers.lateOpen(request, $0) }, { request.deliver($0, Answers.open) })
         operations.open(inode: inode, flags: flags, reply: reply)
         request.settle(reply)
     }
@@ -114,9 +112,9 @@ private func addDirectoryCallbacks(_ table: inout fuse_lowlevel_ops) {
     unsafe table.opendir = { raw, inode, _ in
         let (core, operations) = unsafe context(of: raw!)
         let request = unsafe Request(raw!, core)
-        let reply = Reply<OpenAnswer>(late: { Answers.lateOpenDirectory(request, $0) }) {
-            request.deliver($0, Answers.openDirectory)
-        }
+        let reply = Reply<OpenAnswer>(
+            late: { Answers.lateOpenDirectory(request, $0) },
+            { request.deliver($0, Answers.openDirectory) })
         operations.openDirectory(inode: inode, reply: reply)
         request.settle(reply)
     }
