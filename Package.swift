@@ -104,7 +104,10 @@ let package = Package(
             ],
             swiftSettings: strictTests),
         .testTarget(
-            name: "FuseTests", dependencies: ["Fuse", "Operations", "Buffers"],
+            name: "FuseTests",
+            dependencies: [
+                "Fuse", "Operations", "Buffers", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strictTests),
         // The in-memory store with faults and the seeded clock that tests play.
         .target(
