@@ -91,7 +91,11 @@ let package = Package(
             name: "BuffersTests", dependencies: ["Buffers", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport"], swiftSettings: strictTests),
+            name: "TransportTests", dependencies: ["Transport", "fault-relay"], swiftSettings: strictTests),
+        // A relay between client and server that is slow and breaks, for tests.
+        .executableTarget(
+            name: "fault-relay", path: "Tests/FaultRelay",
+            cSettings: [.define("_GNU_SOURCE")]),
         .testTarget(
             name: "S3Tests", dependencies: ["S3", "Transport", "Scheduling"],
             swiftSettings: strictTests),
