@@ -66,7 +66,9 @@ struct CredentialsTests {
         return nil
     }
 
-    private func files(_ scratch: Scratch, _ credentials: String?, _ config: String?, _ profile: String? = nil)
+    private func files(
+        _ scratch: Scratch, _ credentials: String?, _ config: String?, _ profile: String? = nil
+    )
         -> SharedFiles
     {
         var environment = ["HOME": scratch.path]
@@ -104,7 +106,8 @@ struct CredentialsTests {
         let scratch = Scratch()
         let files = files(
             scratch, "[default]\naws_access_key_id=AKIDX\naws_secret_access_key=sec+ret/1=\n",
-            "[default]\naws_access_key_id=other\naws_secret_access_key=o\naws_session_token=t\nregion=r1\n")
+            "[default]\naws_access_key_id=other\naws_secret_access_key=o\naws_session_token=t\nregion=r1\n"
+        )
         #expect(try ask(SharedFileCredentials(files)).get() == key)
         #expect(files.region() == "r1")
     }
@@ -211,10 +214,13 @@ struct ExpiryTests {
     @Test func manyCallsFetchOnce() throws {
         let clock = FakeClock()
         let provider = Counting(clock)
-        let bench = try Bench(credentials: provider, clock: clock) { _, _ in FakeAnswer(status: 404) }
+        let bench = try Bench(credentials: provider, clock: clock) { _, _ in FakeAnswer(status: 404)
+        }
         let answers = Answers<ObjectHead>()
         for _ in 0..<20 {
-            bench.client.head(ObjectKey("k")) { result in answers.list.withLock { $0.append(result) } }
+            bench.client.head(ObjectKey("k")) { result in
+                answers.list.withLock { $0.append(result) }
+            }
         }
         clock.runAll()
         #expect(answers.list.withLock { $0.count } == 20)
@@ -240,7 +246,8 @@ struct ExpiryTests {
     @Test func refreshesBeforeTheEnd() throws {
         let clock = FakeClock()
         let provider = Counting(clock, lifetime: .seconds(3600))
-        let bench = try Bench(credentials: provider, clock: clock) { _, _ in FakeAnswer(status: 404) }
+        let bench = try Bench(credentials: provider, clock: clock) { _, _ in FakeAnswer(status: 404)
+        }
         _ = try bench.head("k")
         _ = clock.after(.seconds(3400)) {}
         clock.runAll()

@@ -16,14 +16,23 @@ struct PlaceTests {
         (S3Source(bucket: "b", endpointURL: "http://127.0.0.1:7480"), "http://127.0.0.1:7480/b/k"),
         (S3Source(bucket: "b", endpointURL: "http://[::1]:7480/"), "http://[::1]:7480/b/k"),
         (S3Source(bucket: "b", endpointURL: "localhost"), "https://localhost/b/k"),
-        (S3Source(bucket: "b", endpointURL: "HTTPS://Host.Example:443/"), "https://host.example/b/k"),
-        (S3Source(bucket: "b", endpointURL: "http://h:80/base path/x/"), "http://h/base%20path/x/b/k"),
+        (
+            S3Source(bucket: "b", endpointURL: "HTTPS://Host.Example:443/"),
+            "https://host.example/b/k"
+        ),
+        (
+            S3Source(bucket: "b", endpointURL: "http://h:80/base path/x/"),
+            "http://h/base%20path/x/b/k"
+        ),
         (S3Source(bucket: "b", endpointURL: "https://h/a%2Bb"), "https://h/a%2Bb/b/k"),
         (
             S3Source(bucket: "b.c", endpointURL: "http://h:81", addressing: .virtualHosted),
             "http://b.c.h:81/k"
         ),
-        (S3Source(bucket: "b", endpointURL: "https://h", addressing: .virtualHosted), "https://b.h/k"),
+        (
+            S3Source(bucket: "b", endpointURL: "https://h", addressing: .virtualHosted),
+            "https://b.h/k"
+        ),
     ])
     func writesURLs(source: S3Source, url: String) throws {
         var source = source
@@ -36,7 +45,8 @@ struct PlaceTests {
 
     @Test(arguments: [
         "ftp://h", "http://", "http://h:0", "http://h:99999", "http://h:x", "http://u:secret@h",
-        "http://h/?q", "http://h/#f", "http://h/%zz", "http://[::1", "http://a b", "http://a:1:2", "",
+        "http://h/?q", "http://h/#f", "http://h/%zz", "http://[::1", "http://a b", "http://a:1:2",
+        "",
     ])
     func refusesEndpoints(url: String) {
         let error = #expect(throws: SourceError.self) {
@@ -55,7 +65,10 @@ struct PlaceTests {
     @Test(arguments: [
         ("a+b%c d", "a%2Bb%25c%20d"), ("a//b", "a//b"), ("/a", "/a"), ("./../a", "./../a"),
         ("가", "%EA%B0%80"), ("~-._", "~-._"), ("a?b#c&d=e", "a%3Fb%23c%26d%3De"),
-        ("a\nb\"<>\\^`{|}!*'();:@$,[]", "a%0Ab%22%3C%3E%5C%5E%60%7B%7C%7D%21%2A%27%28%29%3B%3A%40%24%2C%5B%5D"),
+        (
+            "a\nb\"<>\\^`{|}!*'();:@$,[]",
+            "a%0Ab%22%3C%3E%5C%5E%60%7B%7C%7D%21%2A%27%28%29%3B%3A%40%24%2C%5B%5D"
+        ),
     ])
     func encodesKeys(key: String, path: String) throws {
         let bench = try Bench { _, _ in FakeAnswer(status: 404) }
@@ -105,9 +118,11 @@ struct PlaceTests {
             #expect(bench.get(GetRequest(key: ObjectKey("k"))).heads == 1)
         }
         #expect(bench.client.region == "eu-central-1")
-        #expect(bench.server.requests.map(\.url).prefix(2) == [
-            "https://b.s3.us-east-1.amazonaws.com/k", "https://b.s3.eu-central-1.amazonaws.com/k",
-        ])
+        #expect(
+            bench.server.requests.map(\.url).prefix(2) == [
+                "https://b.s3.us-east-1.amazonaws.com/k",
+                "https://b.s3.eu-central-1.amazonaws.com/k",
+            ])
         let before = bench.server.requests.count
         #expect(try bench.head("k").kind == nil)
         #expect(bench.server.requests.count == before + 1)
@@ -118,7 +133,8 @@ struct PlaceTests {
             ("b.s3-eu-west-3.amazonaws.com", true), ("b.evil.example", false),
             ("b.evilamazonaws.com", false),
         ] {
-            let bench = try Bench(source: S3Source(bucket: "b", region: "us-east-1")) { request, _ in
+            let bench = try Bench(source: S3Source(bucket: "b", region: "us-east-1")) {
+                request, _ in
                 request.url.hasPrefix("https://b.s3-eu-west-3.amazonaws.com/")
                     ? FakeAnswer(status: 404)
                     : .error(307, "TemporaryRedirect", "<Endpoint>\(host)</Endpoint>")
@@ -131,7 +147,8 @@ struct PlaceTests {
 
     @Test func aCircleOfRedirectsEnds() throws {
         let bench = try Bench(source: S3Source(bucket: "b")) { request, number in
-            FakeAnswer(status: 301, headers: [("x-amz-bucket-region", number % 2 == 0 ? "eu-a" : "eu-b")])
+            FakeAnswer(
+                status: 301, headers: [("x-amz-bucket-region", number % 2 == 0 ? "eu-a" : "eu-b")])
         }
         #expect(try bench.head("k").kind == .wrongRegion)
         #expect(bench.server.requests.count == 3)
@@ -152,7 +169,9 @@ struct PlaceTests {
         _ = try payer.head("k")
         #expect(payer.server.requests[0].header("x-amz-request-payer") == "requester")
         #expect(payer.server.requests[0].header("authorization")!.contains("x-amz-request-payer"))
-        let nobody = try Bench(credentials: AnonymousCredentials()) { _, _ in FakeAnswer(status: 404) }
+        let nobody = try Bench(credentials: AnonymousCredentials()) { _, _ in
+            FakeAnswer(status: 404)
+        }
         _ = try nobody.head("k")
         #expect(nobody.server.requests[0].headers.isEmpty)
     }
@@ -161,7 +180,9 @@ struct PlaceTests {
         func name(_ source: S3Source) throws -> String {
             try Bench(source: source) { _, _ in FakeAnswer() }.client.storeName
         }
-        #expect(try name(S3Source(bucket: "b")) == name(S3Source(bucket: "b", region: "x", addressing: .path)))
+        #expect(
+            try name(S3Source(bucket: "b"))
+                == name(S3Source(bucket: "b", region: "x", addressing: .path)))
         #expect(try name(S3Source(bucket: "b", endpointURL: "http://H:80/")) == "http://h/b")
     }
 }

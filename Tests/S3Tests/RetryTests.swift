@@ -56,7 +56,8 @@ struct RetryTests {
     }
 
     @Test(arguments: [
-        (FakeAnswer(status: 404), StoreError.Kind.notFound), (FakeAnswer(status: 403), .accessDenied),
+        (FakeAnswer(status: 404), StoreError.Kind.notFound),
+        (FakeAnswer(status: 403), .accessDenied),
         (FakeAnswer(status: 401), .badCredentials), (FakeAnswer(status: 412), .preconditionFailed),
         (FakeAnswer(status: 400), .other), (.failing(.certificate), .tls),
     ])

@@ -85,9 +85,11 @@ struct SigningTests {
     }
 
     @Test func encodesEveryByte() {
-        let unreserved = Set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
+        let unreserved = Set(
+            "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~".utf8)
         for byte in UInt8.min...UInt8.max {
-            let text = String(decoding: PercentEncoding.encode([byte], keepsSlash: false), as: UTF8.self)
+            let text = String(
+                decoding: PercentEncoding.encode([byte], keepsSlash: false), as: UTF8.self)
             if unreserved.contains(byte) {
                 #expect(text == String(UnicodeScalar(byte)))
             } else {
@@ -141,7 +143,8 @@ struct DatesTests {
         for day in stride(from: Int64(-90000), to: 90000, by: 17) {
             let seconds = day * 86400 + 86399 - (day & 1023)
             let amz = Dates.amz(seconds)
-            let iso = amz.prefix(4) + "-" + amz.dropFirst(4).prefix(2) + "-" + amz.dropFirst(6).prefix(5)
+            let iso =
+                amz.prefix(4) + "-" + amz.dropFirst(4).prefix(2) + "-" + amz.dropFirst(6).prefix(5)
                 + ":" + amz.dropFirst(11).prefix(2) + ":" + amz.dropFirst(13)
             #expect(Dates.iso8601(Array(iso.utf8)) == seconds * 1_000_000_000)
         }

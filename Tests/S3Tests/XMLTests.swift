@@ -24,7 +24,8 @@ struct XMLTests {
             "<Contents><Key>k</Key><Size>99999999999999999999</Size>"
                 + "<LastModified>2009-10-12T17:50:30Z</LastModified></Contents>"),
         listing("<Contents><Key>k</Key><Size>1</Size><LastModified>x</LastModified></Contents>"),
-        listing("<EncodingType>url</EncodingType><CommonPrefixes><Prefix>%</Prefix></CommonPrefixes>"),
+        listing(
+            "<EncodingType>url</EncodingType><CommonPrefixes><Prefix>%</Prefix></CommonPrefixes>"),
         listing(String(repeating: "<a>", count: 40) + String(repeating: "</a>", count: 40)),
         listing("<Prefix>" + String(repeating: "x", count: 70000) + "</Prefix>"),
         head + "<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>",
@@ -64,7 +65,8 @@ struct XMLTests {
         let bench = try Bench { _, _ in
             FakeAnswer(
                 status: 404, headers: [],
-                chunks: [[UInt8]](repeating: Array("<p>".utf8) + [UInt8](repeating: 32, count: 9000), count: 500))
+                chunks: [[UInt8]](
+                    repeating: Array("<p>".utf8) + [UInt8](repeating: 32, count: 9000), count: 500))
         }
         let got = bench.get(GetRequest(key: ObjectKey("k")))
         #expect(got.results.map(\.kind) == [.notFound])
