@@ -56,6 +56,7 @@ let package = Package(
             name: "BlockStore",
             dependencies: [
                 "CPlatform", "COpenSSL", "Scheduling",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
