@@ -18,11 +18,12 @@ extension NamespaceState {
             : listing.count == 0 ? bytes : bytes / listing.count * (listing.count - listing.held)
         idleBytes += idle - (idleByDirectory.updateValue(idle, forKey: directory.number) ?? 0)
         if idle == 0 { idleByDirectory[directory.number] = nil }
-        if idleBytes > configuration.memoryLimit { shrink() }
     }
 
-    /// Drops idle listings, least recently used first, down to nine tenths of the limit.
-    private mutating func shrink() {
+    /// Drops idle listings, least recently used first, down to nine tenths of the limit. Called at
+    /// the end of each stay in the lock: nobody then holds on to a directory.
+    mutating func shrink() {
+        guard idleBytes > configuration.memoryLimit else { return }
         let goal = configuration.memoryLimit / 10 * 9
         let candidates = idleByDirectory.keys.compactMap { directories[$0] }
             .filter { !$0.isBusy }

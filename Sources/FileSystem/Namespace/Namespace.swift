@@ -40,6 +40,7 @@ public final class Namespace: Sendable {
         let (value, deferred) = state.withLock { state in
             state.now = scheduler.now
             let value = body(&state)
+            state.shrink()
             let deferred = state.deferred
             if !deferred.isEmpty { state.deferred = [] }
             return (value, deferred)
@@ -164,5 +165,31 @@ extension Namespace {
         in directory: InodeNumber, from index: Int, limit: Int
     ) -> [(index: Int, version: ObjectVersion)] {
         locked { $0.files(in: directory, from: index, limit: limit) }
+    }
+}
+
+// MARK: Figures
+
+extension Namespace {
+    /// What the namespace holds just now.
+    public struct Memory: Hashable, Sendable {
+        /// Inodes in use, the root included.
+        public var inodes: Int
+        /// Directories with state.
+        public var directories: Int
+        /// Bytes of tables and listings.
+        public var held: Int
+        /// Bytes of them that nothing holds: bounded by `memoryLimit`.
+        public var idle: Int
+    }
+
+    /// What the namespace holds just now, counted afresh.
+    public var memory: Memory {
+        locked { state in
+            Memory(
+                inodes: state.inodes.count, directories: state.directories.count,
+                held: state.inodes.bytes + state.directories.values.reduce(0) { $0 + $1.bytes },
+                idle: state.idleBytes)
+        }
     }
 }
