@@ -17,7 +17,7 @@ extension NamespaceState {
         nextRequest += 1
         if directory.listing.count > 0 { directory.previous = directory.listing }
         directory.listing = Listing(id: nextListing)
-        nextListing += 1
+        nextListing &+= 1
         var lister = Lister(
             id: id, builder: ListingBuilder(prefix: directory.prefix, spelt: directory.spelt))
         if reason == .ahead {

@@ -12,7 +12,7 @@ struct Inode {
     /// The directory that holds its entry; 0 for the root.
     var parent: InodeNumber
     /// Lookups the kernel has not forgotten.
-    var lookups: UInt32 = 0
+    var lookups: UInt64 = 0
     /// Which of the parent's listings holds the entry, and where.
     var listing: UInt32
     var entry: UInt32

@@ -44,7 +44,7 @@ extension NamespaceState {
         idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
         if number == Self.rootInode {
             directory.listing = Listing(id: nextListing)
-            nextListing += 1
+            nextListing &+= 1
             return
         }
         directories[number] = nil
@@ -56,16 +56,13 @@ extension NamespaceState {
     mutating func compact(_ directory: Directory) {
         let old = directory.listing
         let listing = Listing(id: nextListing)
-        nextListing += 1
+        nextListing &+= 1
         for position in 0..<old.count {
             guard old.entries[position].flags.contains(.held) else { continue }
             if let finished = old.finishedAt, !old.entries[position].flags.contains(.single) {
-                let age = finished - origin
-                let seconds = age.components.seconds * 1000
-                let rest = age.components.attoseconds / 1_000_000_000_000_000
-                old.entries[position].checked = max(
-                    old.entries[position].checked,
-                    max(1, UInt32(truncatingIfNeeded: seconds + rest)))
+                let checked = old.entries[position].checked
+                let isNewer = checked != 0 && checkedNow &- checked < checkedNow &- stamp(finished)
+                if !isNewer { old.entries[position].checked = stamp(finished) }
             }
             carry(Place(directory: directory, listing: old, position: position), to: listing)
         }
