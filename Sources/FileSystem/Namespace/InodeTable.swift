@@ -2,7 +2,8 @@
 //
 // An inode is a small record that says where its entry is (directory, listing, position). Records
 // lie in one array, found through an open-addressing hash of 4-byte slots: about 45 bytes an inode.
-// Numbers are given by the caller and never reused. Locks nothing; lives under the namespace's lock.
+// Numbers are given by the caller and never reused. Locks nothing; lives under the namespace's
+// lock.
 
 import Operations
 

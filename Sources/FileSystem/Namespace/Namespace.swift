@@ -4,8 +4,8 @@
 // requests are made after the mutex is released. Answers of the store come back the same way. It
 // never reads an object's bytes and never waits.
 //
-// Locks: the namespace's mutex, and below it only what `KernelNotifier` and `DirectoryReply.add` take
-// (they only queue and pack). Never held while calling the store, a reply or a completion.
+// Locks: the namespace's mutex, and below it only what `KernelNotifier` and `DirectoryReply.add`
+// take (they only queue and pack). Never held while calling the store, a reply or a completion.
 
 public import Logging
 public import Operations
@@ -135,7 +135,8 @@ extension Namespace {
     /// Asks the server for the file's current version (one HeadObject, shared by everybody who asks
     /// at the same time). Nil: the object is gone, or the inode is a directory or unknown.
     ///
-    /// - Parameter completion: called on a thread of the store, or at once when there is nothing to ask.
+    /// - Parameter completion: called on a thread of the store, or at once when there is nothing to
+    /// ask.
     public func refresh(
         _ inode: InodeNumber,
         completion: @escaping @Sendable (Result<ObjectVersion?, StoreError>) -> Void
@@ -149,8 +150,8 @@ extension Namespace {
         locked { $0.objectSeen(head, inode: inode) }
     }
 
-    /// A reader got 412 or 404: what is known of the file is not believed any more, and the kernel is
-    /// told.
+    /// A reader got 412 or 404: what is known of the file is not believed any more, and the kernel
+    /// is told.
     public func objectChanged(_ inode: InodeNumber) { locked { $0.objectChanged(inode) } }
 
     /// The file's place in its directory's listing; nil when it is not known from a listing.

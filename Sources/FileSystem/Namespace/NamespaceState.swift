@@ -7,8 +7,8 @@ import Scheduling
 
 /// The tables of the namespace.
 ///
-/// `@unchecked`: it refers to classes that are not Sendable, but none of them is ever reachable from
-/// outside the mutex that holds this state.
+/// `@unchecked`: it refers to classes that are not Sendable, but none of them is ever reachable
+/// from outside the mutex that holds this state.
 struct NamespaceState: @unchecked Sendable {
     let configuration: NamespaceConfiguration
     let notifier: (any KernelNotifier)?

@@ -2,9 +2,9 @@
 //
 // `ls -R`, find, du, rsync and cp -r open directories depth first, in listing order, one after the
 // other: over a far link that is one round trip per directory. When a directory is opened that such
-// a walk would open next, the ones behind it (in depth-first order, as far as memory knows the tree)
-// are listed at once: two, then 4, 8, 16, 32, for as long as the guess holds. An opening elsewhere
-// begins another walk and asks for nothing; a few walks are followed at the same time.
+// a walk would open next, the ones behind it (in depth-first order, as far as memory knows the
+// tree) are listed at once: two, then 4, 8, 16, 32, for as long as the guess holds. An opening
+// elsewhere begins another walk and asks for nothing; a few walks are followed at the same time.
 
 import Operations
 import S3
@@ -24,7 +24,8 @@ extension NamespaceState {
     private static let walkLimit = 8
     private static let windowLimit = 32
     private static let aheadLimit = 32
-    /// Records looked at to find the next directories: a directory of 100,000 files is not searched.
+    /// Records looked at to find the next directories: a directory of 100,000 files is not
+    /// searched.
     private static let searchLimit = 4096
 
     /// A directory is being read: does it carry a walk on?
