@@ -7,7 +7,7 @@ import Testing
 private final class TLSServer {
     let directory: URL
     let port: Int
-    private let process = Process()
+    private let process: ChildProcess
 
     var certificate: String { directory.appending(path: "cert.pem").path }
 
@@ -15,54 +15,32 @@ private final class TLSServer {
     init?() {
         directory = FileManager.default.temporaryDirectory
             .appending(path: "pail-tls-\(UUID().uuidString)")
-        do {
-            try FileManager.default.createDirectory(
-                at: directory, withIntermediateDirectories: true)
-            let request = Process()
-            request.executableURL = URL(filePath: "/usr/bin/openssl")
-            request.currentDirectoryURL = directory
-            request.arguments = [
-                "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
-                "-keyout", "key.pem", "-out", "cert.pem", "-days", "2", "-subj", "/CN=localhost",
-                "-addext", "subjectAltName=DNS:localhost",
-            ]
-            request.standardError = FileHandle.nullDevice
-            try request.run()
-            request.waitUntilExit()
-
-            let output = Pipe()
-            process.executableURL = URL(filePath: "/usr/bin/openssl")
-            process.currentDirectoryURL = directory
-            process.arguments = [
-                "s_server", "-accept", "127.0.0.1:0", "-cert", "cert.pem", "-key", "key.pem",
+        try? FileManager.default.createDirectory(at: directory, withIntermediateDirectories: true)
+        let certificate = directory.appending(path: "cert.pem").path
+        let key = directory.appending(path: "key.pem").path
+        let request = ChildProcess([
+            "openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
+            "-nodes", "-keyout", key, "-out", certificate, "-days", "2", "-subj", "/CN=localhost",
+            "-addext", "subjectAltName=DNS:localhost",
+        ])
+        guard request?.wait() == 0,
+            let process = ChildProcess([
+                "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", certificate, "-key", key,
                 "-www",
-            ]
-            process.standardInput = FileHandle.nullDevice
-            process.standardOutput = output
-            process.standardError = FileHandle.nullDevice
-            try process.run()
-            var text = ""
-            while !text.contains("ACCEPT") || !text.hasSuffix("\n") {
-                let data = output.fileHandleForReading.availableData
-                if data.isEmpty { return nil }
-                text += String(decoding: data, as: UTF8.self)
-            }
-            guard let digits = text.split(separator: ":").last,
-                let port = Int(digits.prefix(while: \.isNumber))
-            else { return nil }
+            ])
+        else { return nil }
+        while let line = process.readLine() {
+            guard line.hasPrefix("ACCEPT"), let digits = line.split(separator: ":").last,
+                let port = Int(digits)
+            else { continue }
+            self.process = process
             self.port = port
-        } catch {
-            return nil
+            return
         }
+        return nil
     }
 
-    deinit {
-        if process.isRunning {
-            process.terminate()
-            process.waitUntilExit()
-        }
-        try? FileManager.default.removeItem(at: directory)
-    }
+    deinit { try? FileManager.default.removeItem(at: directory) }
 }
 
 struct TLSTests {
