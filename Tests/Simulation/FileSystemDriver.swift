@@ -200,18 +200,34 @@ public final class FileSystemDriver: Sendable {
     }
 
     /// As FLUSH and RELEASE.
-    public func close(_ handle: HandleNumber) throws(Errno) {
+    public func beginClose(
+        _ handle: HandleNumber,
+        then: @escaping @Sendable (Result<Void, Errno>) -> Void = { _ in }
+    ) {
         guard let inode = books.withLock({ $0.files.removeValue(forKey: handle) }) else {
-            throw .badHandle
+            return then(.failure(.badHandle))
         }
-        try value(
-            begin("flush \(inode)", { _, _ in }, then: { _ in }) {
-                operations.flush(inode: inode, handle: handle, reply: $0)
-            })
-        try value(
-            begin("release \(inode)", { _, _ in }, then: { _ in }) {
-                operations.release(inode: inode, handle: handle, reply: $0)
-            })
+        let _: Pending<Void> = begin(
+            "flush \(inode)", { _, _ in },
+            then: { [self] flushed in
+                let _: Pending<Void> = begin(
+                    "release \(inode)", { _, _ in },
+                    then: { released in then(flushed.flatMap { released }) },
+                    { operations.release(inode: inode, handle: handle, reply: $0) })
+            }, { operations.flush(inode: inode, handle: handle, reply: $0) })
+    }
+
+    public func close(_ handle: HandleNumber) throws(Errno) {
+        try finished { beginClose(handle, then: $0) }
+    }
+
+    /// Waits for an operation that answers only whether it was done.
+    private func finished(
+        _ begin: (@escaping @Sendable (Result<Void, Errno>) -> Void) -> Void
+    ) throws(Errno) {
+        let pending = Pending<Void>("close")
+        begin { pending.reply?.answer($0) }
+        try value(pending)
     }
 
     /// Opens, reads and closes a path.
@@ -274,14 +290,20 @@ public final class FileSystemDriver: Sendable {
     }
 
     /// As RELEASEDIR.
-    public func closeDirectory(_ handle: HandleNumber) throws(Errno) {
+    public func beginCloseDirectory(
+        _ handle: HandleNumber,
+        then: @escaping @Sendable (Result<Void, Errno>) -> Void = { _ in }
+    ) {
         guard let inode = books.withLock({ $0.directories.removeValue(forKey: handle) }) else {
-            throw .badHandle
+            return then(.failure(.badHandle))
         }
-        try value(
-            begin("releasedir \(inode)", { _, _ in }, then: { _ in }) {
-                operations.releaseDirectory(inode: inode, handle: handle, reply: $0)
-            })
+        let _: Pending<Void> = begin("releasedir \(inode)", { _, _ in }, then: then) {
+            operations.releaseDirectory(inode: inode, handle: handle, reply: $0)
+        }
+    }
+
+    public func closeDirectory(_ handle: HandleNumber) throws(Errno) {
+        try finished { beginCloseDirectory(handle, then: $0) }
     }
 
     /// All names of a directory, `.` and `..` left out, in pages of `limit`.

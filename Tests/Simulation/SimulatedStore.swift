@@ -351,7 +351,7 @@ public final class SimulatedStore: ObjectStore {
                     id: id, delay: delay + script.delay, error: script.error,
                     bytesBefore: script.bytesBefore > 0 ? script.bytesBefore : nil)
             }
-            let error = state.faults.error(using: &state.generator)
+            let error = state.faults.error(of: operation, using: &state.generator)
             return Trip(id: id, delay: delay, error: error)
         }
     }

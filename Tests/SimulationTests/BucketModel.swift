@@ -110,7 +110,11 @@ struct BucketModel {
         var states: [StoredObject?] = [nil]
         for change in history where change.time <= end {
             // A change at the very start may come before or after what looks at it.
-            if change.time < start { states = [change.object] } else { states.append(change.object) }
+            if change.time < start {
+                states = [change.object]
+            } else {
+                states.append(change.object)
+            }
         }
         return states
     }
@@ -119,7 +123,8 @@ struct BucketModel {
     private static func lackedAll(
         _ histories: [[KeyChange]], from start: Duration, to end: Duration
     ) -> Bool {
-        let times = [start] + histories.flatMap { $0.map(\.time) }.filter { start < $0 && $0 <= end }
+        let times =
+            [start] + histories.flatMap { $0.map(\.time) }.filter { start < $0 && $0 <= end }
         return times.contains { time in
             histories.allSatisfy { states($0, from: time, to: time).contains { $0 == nil } }
         }
