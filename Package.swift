@@ -127,6 +127,7 @@ let package = Package(
             dependencies: [
                 "Simulation", "FileSystem", "Operations", "Buffers", "S3", "BlockStore",
                 "Scheduling",
+                .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
         .testTarget(name: "PailTests", dependencies: ["pail"], swiftSettings: strictTests),
