@@ -130,7 +130,10 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
-        .testTarget(name: "PailTests", dependencies: ["pail"], swiftSettings: strictTests),
+        .testTarget(
+            name: "PailTests",
+            dependencies: ["pail", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strictTests),
         .testTarget(name: "MountTests", dependencies: [], swiftSettings: strictTests),
     ],
     swiftLanguageModes: [.v6]
