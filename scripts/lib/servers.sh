@@ -26,6 +26,7 @@ start_process() {
     shift
     setsid "$@" >"$log" 2>&1 </dev/null &
     STARTED=$!
+    disown "$STARTED" # its end by our hand is no news
     SERVER_PIDS+=("$STARTED")
 }
 

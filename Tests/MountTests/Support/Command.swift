@@ -50,7 +50,7 @@ final class RunningProgram {
 
         let arguments = words.map { strdup($0) } + [nil]
         let variables = all.map { strdup("\($0.key)=\($0.value)") } + [nil]
-        defer { (arguments + variables).forEach { free($0) } }
+        defer { for text in arguments + variables { free(text) } }
         var process: pid_t = 0
         let code = posix_spawnp(
             &process, words[0], &actions, &attributes, arguments, variables)
