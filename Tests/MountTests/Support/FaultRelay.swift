@@ -10,7 +10,7 @@ final class FaultRelay {
     private let control: String
 
     /// - Parameter options: as `fault-relay --help` names them.
-    init(to target: String, _ options: String...) throws {
+    init(to target: String, _ options: [String] = []) throws {
         let port = try freePort()
         let controlPort = try freePort()
         url = "http://127.0.0.1:\(port)"
