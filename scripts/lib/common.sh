@@ -107,7 +107,7 @@ limited() {
         seconds=$((DEADLINE - SECONDS))
         [ "$seconds" -gt 0 ] || seconds=1
     fi
-    timeout --kill-after=10 "$seconds" "$@" &
+    timeout --kill-after=10 "$seconds" "$@" <&0 &
     wait $! || status=$?
     if [ "$status" = 124 ] || [ "$status" = 137 ]; then
         say "time limit: '$*' had not ended after $seconds s" >&2
