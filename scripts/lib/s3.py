@@ -109,7 +109,8 @@ class Client:
         if getattr(self.local, "connection", None) is None:
             kind = (http.client.HTTPSConnection if self.url.scheme == "https"
                     else http.client.HTTPConnection)
-            self.local.connection = kind(self.url.hostname, self.url.port, timeout=60)
+            self.local.connection = kind(
+                self.url.hostname, self.url.port, timeout=60, blocksize=1 << 20)
         return self.local.connection
 
     def put_file(self, bucket, key, path, headers=None):
