@@ -33,7 +33,7 @@ let package = Package(
         .target(name: "CPlatform", cSettings: [.define("_GNU_SOURCE")]),
 
         // Leaves.
-        .target(name: "Scheduling", swiftSettings: strict),
+        .target(name: "Scheduling", dependencies: ["CPlatform"], swiftSettings: strict),
         .target(
             name: "Buffers",
             dependencies: [.product(name: "DequeModule", package: "swift-collections")],
@@ -43,7 +43,7 @@ let package = Package(
         // The rooms, top to bottom in Sources/README.md.
         .target(
             name: "Transport",
-            dependencies: ["CCurl", .product(name: "Logging", package: "swift-log")],
+            dependencies: ["CCurl", .product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: strict),
         .target(
             name: "S3",
@@ -86,6 +86,8 @@ let package = Package(
             swiftSettings: strict),
 
         .testTarget(
+            name: "SchedulingTests", dependencies: ["Scheduling"], swiftSettings: strictTests),
+        .testTarget(
             name: "BuffersTests", dependencies: ["Buffers", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
@@ -94,14 +96,19 @@ let package = Package(
             name: "S3Tests", dependencies: ["S3", "Transport", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "BlockStoreTests", dependencies: ["BlockStore", "Scheduling", "CPlatform"],
+            name: "BlockStoreTests", dependencies: [
+                "BlockStore", "Scheduling", "CPlatform",
+                .product(name: "GRDB", package: "GRDB.swift"),
+                .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strictTests),
         .testTarget(
             name: "FuseTests", dependencies: ["Fuse", "Operations", "Buffers"],
             swiftSettings: strictTests),
         // The in-memory store with faults and the seeded clock that tests play.
         .target(
-            name: "Simulation", dependencies: ["S3", "Scheduling", "BlockStore"],
+            name: "Simulation",
+            dependencies: ["S3", "Scheduling", "BlockStore", "Operations", "Buffers"],
             path: "Tests/Simulation", swiftSettings: strictTests),
         .testTarget(
             name: "FileSystemTests",

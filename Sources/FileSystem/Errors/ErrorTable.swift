@@ -62,3 +62,19 @@ extension Failure {
         self.init(errno: row.0, advice: row.1, isWorthLogging: row.2)
     }
 }
+
+extension StoreError {
+    /// True when a read of a known version failed because that version is gone.
+    var saysChanged: Bool {
+        kind == .preconditionFailed || kind == .notFound || kind == .invalidRange
+    }
+
+    /// The same failure, as it looks to somebody who reads a version that was there: a missing key is
+    /// a changed object, not a wrong name.
+    var asSeenByReader: StoreError {
+        guard saysChanged else { return self }
+        var error = self
+        error.kind = .preconditionFailed
+        return error
+    }
+}

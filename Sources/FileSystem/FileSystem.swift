@@ -1,0 +1,200 @@
+// The file system: one method for each file operation, each a short path into one of the rooms.
+//
+// Namespace/ knows names, attributes and listings; Reading/ brings bytes; Handles/ are what is open.
+// No method waits for the network: what cannot be answered from memory keeps its reply and returns.
+
+public import BlockStore
+public import Buffers
+import Glibc
+public import Logging
+public import Operations
+public import S3
+public import Scheduling
+
+/// What a file system is told at its start.
+public struct FileSystemConfiguration: Sendable {
+    public var namespace: NamespaceConfiguration
+    /// Endpoint and bucket, the same in every mount of it: names the objects in the block store.
+    public var storeName: String
+
+    public init(namespace: NamespaceConfiguration, storeName: String) {
+        self.namespace = namespace
+        self.storeName = storeName
+    }
+}
+
+/// A bucket, or the part of it below a BasePath, as files.
+public final class FileSystem: FileOperations {
+    let namespace: Namespace
+    let context: ReadContext
+    let siblings: SiblingReader
+    private let handles = HandleTable()
+    private let opened = OpenedVersions()
+    private let failures: FailureLog
+
+    /// - Parameters:
+    ///   - blocks: the block store; nil mounts without one.
+    ///   - notifier: tells the kernel of changes; nil when there is no kernel.
+    public init(
+        configuration: FileSystemConfiguration, store: any ObjectStore,
+        blocks: (any BlockStorage)?, pool: BufferPool, scheduler: any Scheduler,
+        notifier: (any KernelNotifier)?, logger: Logger
+    ) {
+        namespace = Namespace(
+            configuration: configuration.namespace, store: store, scheduler: scheduler,
+            notifier: notifier, logger: logger)
+        context = ReadContext(
+            store: store, blocks: blocks, storeName: configuration.storeName, pool: pool,
+            scheduler: scheduler, logger: logger)
+        siblings = SiblingReader(context: context, namespace: namespace)
+        failures = FailureLog(logger: logger)
+    }
+
+    /// Gives up everything that is under way for nobody: after the last operation, at unmount.
+    public func shutdown() {
+        siblings.close()
+        for handle in handles.removeAll() { handle.close() }
+    }
+
+    // MARK: Names and attributes
+
+    public func lookup(parent: InodeNumber, name: [UInt8], reply: Reply<EntryAnswer>) {
+        namespace.lookup(parent: parent, name: name, reply: reply)
+    }
+
+    public func forget(inode: InodeNumber, count: UInt64) {
+        opened.forget(inode)
+        namespace.forget(inode: inode, count: count)
+    }
+
+    public func getAttributes(
+        inode: InodeNumber, handle: HandleNumber?, reply: Reply<AttributesAnswer>
+    ) {
+        namespace.getAttributes(inode: inode, reply: reply)
+    }
+
+    public func readLink(inode: InodeNumber, reply: Reply<[UInt8]>) { reply.fail(.invalid) }
+
+    public func getExtendedAttribute(
+        inode: InodeNumber, name: [UInt8], reply: Reply<[UInt8]>
+    ) {
+        namespace.getExtendedAttribute(inode: inode, name: name, reply: reply)
+    }
+
+    public func listExtendedAttributes(inode: InodeNumber, reply: Reply<[[UInt8]]>) {
+        namespace.listExtendedAttributes(inode: inode, reply: reply)
+    }
+
+    // MARK: Directories
+
+    public func openDirectory(inode: InodeNumber, reply: Reply<OpenAnswer>) {
+        namespace.openDirectory(inode: inode, reply: reply)
+    }
+
+    public func readDirectory(
+        inode: InodeNumber, handle: HandleNumber, offset: UInt64, reply: any DirectoryReply
+    ) {
+        namespace.readDirectory(inode: inode, handle: handle, offset: offset, reply: reply)
+    }
+
+    public func releaseDirectory(
+        inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>
+    ) {
+        namespace.releaseDirectory(inode: inode, handle: handle, reply: reply)
+    }
+
+    /// A bucket has no size; the figures say "plenty", so that no tool refuses to work on it.
+    public func statFileSystem(inode: InodeNumber, reply: Reply<FileSystemStatistics>) {
+        reply.succeed(
+            FileSystemStatistics(
+                blockSize: 1 << 20, blocks: 1 << 38, freeBlocks: 1 << 38, files: 1 << 40,
+                freeFiles: 1 << 40, nameLimit: 255))
+    }
+
+    // MARK: Files
+
+    public func open(inode: InodeNumber, flags: Int32, reply: Reply<OpenAnswer>) {
+        guard flags & O_ACCMODE == O_RDONLY else {
+            reply.fail(.readOnly)
+            return
+        }
+        if let version = namespace.version(of: inode) {
+            return open(inode, version, reply)
+        }
+        namespace.refresh(inode) { [self] result in
+            switch result {
+            case .success(let version?): open(inode, version, reply)
+            case .success(nil): reply.fail(.stale)
+            case .failure(let error): reply.fail(Failure(error).errno)
+            }
+        }
+    }
+
+    private func open(_ inode: InodeNumber, _ version: ObjectVersion, _ reply: Reply<OpenAnswer>) {
+        let content = context.contents.open(version)
+        siblings.opened(inode)
+        let opening = PendingOpen(
+            context: context, content: content,
+            onHead: { [self] head in namespace.objectSeen(head, inode: inode) },
+            then: { [self] error in
+                if let error {
+                    refuse(inode, content, error, reply)
+                } else {
+                    answer(inode, content, reply)
+                }
+            })
+        opening.start()
+    }
+
+    private func answer(
+        _ inode: InodeNumber, _ content: ObjectContent, _ reply: Reply<OpenAnswer>
+    ) {
+        let handle = FileHandle(
+            inode: inode, content: content, context: context,
+            onFailure: { [weak self] error in self?.readFailed(inode, content, error) })
+        let number = handles.insert(handle)
+        let isUnchanged = opened.note(inode, content.version)
+        let isTaken = reply.succeed(OpenAnswer(handle: number, keepCache: isUnchanged))
+        // The application was interrupted and will not close what it did not get.
+        if !isTaken { handles.remove(number)?.close() }
+    }
+
+    private func refuse(
+        _ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError,
+        _ reply: Reply<OpenAnswer>
+    ) {
+        context.contents.close(content)
+        if error.saysChanged {
+            namespace.objectChanged(inode)
+            reply.fail(.stale)
+        } else {
+            failures.report("open", content.version.key, error)
+            reply.fail(Failure(error).errno)
+        }
+    }
+
+    private func readFailed(_ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError) {
+        failures.report("read", content.version.key, error)
+        if error.saysChanged { namespace.objectChanged(inode) }
+    }
+
+    public func read(
+        inode: InodeNumber, handle: HandleNumber, offset: Int64, size: Int,
+        reply: Reply<ReadAnswer>
+    ) {
+        guard let file = handles.find(handle) else {
+            reply.fail(.badHandle)
+            return
+        }
+        file.read(offset: offset, size: size, reply: reply)
+    }
+
+    public func flush(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
+        reply.succeed()
+    }
+
+    public func release(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
+        handles.remove(handle)?.close()
+        reply.succeed()
+    }
+}

@@ -1,0 +1,189 @@
+// Fetching a directory's names, page by page.
+//
+// As soon as a page arrives, the next one is asked for, before the page is looked at: the server
+// works on it meanwhile. Names go to the readers that wait and to lookups as each page is taken, so
+// the first names do not wait for the last. A listing that nobody reads is given up after ten pages.
+
+import Operations
+import S3
+
+extension NamespaceState {
+    /// Why a directory is listed.
+    enum ListingReason { case reader, waiters, storm, ahead }
+
+    /// Starts a new listing. Not while one is under way.
+    mutating func startListing(of directory: Directory, for reason: ListingReason) {
+        let id = nextRequest
+        nextRequest += 1
+        if directory.listing.count > 0 { directory.previous = directory.listing }
+        directory.listing = Listing(id: nextListing)
+        nextListing += 1
+        var lister = Lister(
+            id: id, builder: ListingBuilder(prefix: directory.prefix, spelt: directory.spelt))
+        if reason == .ahead {
+            lister.isAhead = true
+            aheadInFlight += 1
+        }
+        directory.lister = lister
+        account(directory)
+        let number = directory.number
+        let prefix = directory.prefix
+        deferred.append { $0.requestPage(of: number, lister: id, page: 0, prefix, token: nil) }
+    }
+
+    /// Whether to ask for the page behind `page`. A no is remembered.
+    fileprivate mutating func wantsMore(
+        _ number: InodeNumber, lister id: UInt64, behind page: Int
+    ) -> Bool {
+        guard let directory = directories[number], directory.lister?.id == id else {
+            return false
+        }
+        if page + 1 < Self.backgroundPages || isWaitedFor(directory) { return true }
+        directory.lister?.stoppedBehind = page
+        return false
+    }
+
+    private func isWaitedFor(_ directory: Directory) -> Bool {
+        directory.handles > 0 || !directory.waiters.isEmpty || !directory.readers.isEmpty
+    }
+
+    /// Takes a page's answer, in the order of pages.
+    fileprivate mutating func arrived(
+        _ number: InodeNumber, lister id: UInt64, page: Int, _ result: Result<ListPage, StoreError>
+    ) {
+        guard let directory = directories[number], directory.lister?.id == id else { return }
+        directory.lister?.early[page] = result
+        while let lister = directory.lister, lister.id == id,
+            let result = directory.lister?.early.removeValue(forKey: lister.page)
+        {
+            directory.lister?.page += 1
+            switch result {
+            case .success(let answer): take(answer, page: lister.page, in: directory)
+            case .failure(let error): giveUp(directory, error)
+            }
+        }
+    }
+
+    private mutating func take(_ page: ListPage, page number: Int, in directory: Directory) {
+        let names = directory.lister?.builder.add(page) ?? []
+        directory.listing.pages += 1
+        for name in names {
+            listed(
+                name.name, name.object.map { Finding($0) } ?? .directory(modified: nil),
+                in: directory)
+        }
+        if page.nextToken == nil {
+            complete(directory)
+        } else if directory.lister?.stoppedBehind == number {
+            if isWaitedFor(directory), let token = page.nextToken, let id = directory.lister?.id {
+                directory.lister?.stoppedBehind = nil
+                let inode = directory.number
+                let prefix = directory.prefix
+                deferred.append {
+                    $0.requestPage(of: inode, lister: id, page: number + 1, prefix, token: token)
+                }
+            } else {
+                giveUp(directory, nil)
+                return
+            }
+        }
+        wakeReaders(of: directory)
+        wakeWaiters(of: directory)
+    }
+
+    private mutating func complete(_ directory: Directory) {
+        let lister = directory.lister
+        finish(directory)
+        directory.listing.isComplete = true
+        retirePrevious(of: directory, complete: true)
+        directory.listing.trim()
+        directory.quietFor = .zero
+        directory.marker = lister?.builder.marker ?? Entry.unknownTime
+        if let own = place(of: directory.number) {
+            if let marker = lister?.builder.marker {
+                own.listing.entries[own.position].modified = marker
+            }
+            if lister?.builder.sawAny == false {
+                // Nothing has this prefix any more: the directory itself is in doubt.
+                own.listing.entries[own.position].flags.insert(.suspect)
+                tellChanged(
+                    directory.number, in: own.directory, name: own.listing.name(own.position))
+            }
+        }
+        account(directory)
+        if lister?.isAhead == true { readyAhead(directory) }
+    }
+
+    /// Ends a listing before its last page: for an error, or because nobody needs it (nil).
+    private mutating func giveUp(_ directory: Directory, _ error: StoreError?) {
+        let wasAhead = directory.lister?.isAhead ?? false
+        finish(directory)
+        directory.listing.failure = error
+        retirePrevious(of: directory, complete: false)
+        if let ttl = configuration.timeToLive {
+            directory.quietFor = directory.quietFor == .zero ? ttl : directory.quietFor * 2
+        } else {
+            directory.quietFor = Self.forever
+        }
+        directory.quietUntil = now + directory.quietFor
+        let waiters = directory.waiters
+        directory.waiters = []
+        if let error {
+            let path = path(of: directory.number)
+            if waiters.isEmpty, !wasAhead {
+                deferred.append { $0.report(error, operation: "readdir", path: path) }
+            }
+            fail(waiters, with: error, path: path)
+        } else {
+            for waiter in waiters { fly(waiter, in: directory) }
+        }
+        wakeReaders(of: directory)
+        account(directory)
+    }
+
+    private mutating func finish(_ directory: Directory) {
+        if directory.lister?.isAhead == true { aheadInFlight -= 1 }
+        directory.lister = nil
+        directory.listing.finishedAt = now
+    }
+
+    /// Answers the lookups that the pages so far can answer; the others ask on their own when the
+    /// directory turns out to be longer than a page.
+    private mutating func wakeWaiters(of directory: Directory) {
+        let waiters = directory.waiters
+        directory.waiters = []
+        for waiter in waiters {
+            let position = directory.listing.find(waiter.name)
+            let flags = position.map { directory.listing.entries[$0].flags }
+            if let position, flags?.isDisjoint(with: [.single, .gone]) == true {
+                let place = Place(
+                    directory: directory, listing: directory.listing, position: position)
+                answer(waiter, with: place, absentFor: .zero)
+            } else if directory.listing.isComplete {
+                let place = place(of: waiter.name, in: directory)
+                answer(waiter, with: place, absentFor: fullTimeout)
+            } else if KeyEscape.form(of: waiter.name) == .more {
+                directory.waiters.append(waiter)
+            } else {
+                fly(waiter, in: directory)
+            }
+        }
+    }
+}
+
+extension Namespace {
+    /// Asks for one page of a directory.
+    fileprivate func requestPage(
+        of number: InodeNumber, lister: UInt64, page: Int, _ prefix: [UInt8], token: String?
+    ) {
+        let request = ListRequest(prefix: prefix, continuationToken: token)
+        store.list(request) { [self] result in
+            if case .success(let answer) = result, let token = answer.nextToken,
+                locked({ $0.wantsMore(number, lister: lister, behind: page) })
+            {
+                requestPage(of: number, lister: lister, page: page + 1, prefix, token: token)
+            }
+            locked { $0.arrived(number, lister: lister, page: page, result) }
+        }
+    }
+}

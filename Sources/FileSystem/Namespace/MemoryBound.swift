@@ -1,0 +1,76 @@
+// The bound on what is remembered without being held.
+//
+// Listings that no inode of the kernel, open handle or request holds count as idle, by the share of
+// their records that nobody holds. Beyond the limit the least recently used directories lose them:
+// a directory without held children goes whole, one with few keeps only those. Inodes the kernel
+// holds, and the records under them, always stay.
+
+import Operations
+
+extension NamespaceState {
+    /// Brings a directory's share of idle bytes up to date.
+    mutating func account(_ directory: Directory) {
+        let listing = directory.listing
+        let bytes = directory.bytes
+        let idle =
+            directory.isBusy
+            ? 0
+            : listing.count == 0 ? bytes : bytes / listing.count * (listing.count - listing.held)
+        idleBytes += idle - (idleByDirectory.updateValue(idle, forKey: directory.number) ?? 0)
+        if idle == 0 { idleByDirectory[directory.number] = nil }
+        if idleBytes > configuration.memoryLimit { shrink() }
+    }
+
+    /// Drops idle listings, least recently used first, down to nine tenths of the limit.
+    private mutating func shrink() {
+        let goal = configuration.memoryLimit / 10 * 9
+        let candidates = idleByDirectory.keys.compactMap { directories[$0] }
+            .filter { !$0.isBusy }
+            .sorted { ($0.lastUsed, $0.number) < ($1.lastUsed, $1.number) }
+        for directory in candidates where idleBytes > goal {
+            if directory.listing.held == 0 {
+                drop(directory)
+            } else if directory.listing.held * 2 < directory.listing.count {
+                compact(directory)
+            }
+        }
+    }
+
+    /// Forgets a directory's state; its inode too, unless the kernel has it.
+    private mutating func drop(_ directory: Directory) {
+        let number = directory.number
+        used(directory)
+        idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
+        if number == Self.rootInode {
+            directory.listing = Listing(id: nextListing)
+            nextListing += 1
+            return
+        }
+        directories[number] = nil
+        walks.removeAll { $0.last == number }
+        freeIfUnused(number)
+    }
+
+    /// Keeps only the records that are held.
+    mutating func compact(_ directory: Directory) {
+        let old = directory.listing
+        let listing = Listing(id: nextListing)
+        nextListing += 1
+        for position in 0..<old.count {
+            guard old.entries[position].flags.contains(.held) else { continue }
+            if let finished = old.finishedAt, !old.entries[position].flags.contains(.single) {
+                let age = finished - origin
+                let seconds = age.components.seconds * 1000
+                let rest = age.components.attoseconds / 1_000_000_000_000_000
+                old.entries[position].checked = max(
+                    old.entries[position].checked,
+                    max(1, UInt32(truncatingIfNeeded: seconds + rest)))
+            }
+            carry(Place(directory: directory, listing: old, position: position), to: listing)
+        }
+        listing.trim()
+        listing.finishedAt = old.finishedAt
+        directory.listing = listing
+        idleBytes -= idleByDirectory.removeValue(forKey: directory.number) ?? 0
+    }
+}

@@ -1,0 +1,134 @@
+// Attributes of inodes in use, and asking about one file.
+
+import Operations
+import S3
+
+extension NamespaceState {
+    mutating func getAttributes(_ number: InodeNumber, reply: Reply<AttributesAnswer>) {
+        if number == Self.rootInode, let root = directories[number] {
+            let answer = AttributesAnswer(attributes: attributes(of: root), timeout: fullTimeout)
+            deferred.append { _ in reply.succeed(answer) }
+            return
+        }
+        guard let place = place(of: number) else {
+            deferred.append { _ in reply.fail(.stale) }
+            return
+        }
+        guard let left = remaining(place.listing, place.position) else {
+            let name = Array(place.listing.name(place.position))
+            ask(NameWaiter(name: name, kind: .attributes(number, reply)), in: place.directory)
+            return
+        }
+        guard !place.entry.flags.contains(.gone) else {
+            deferred.append { _ in reply.fail(.stale) }
+            return
+        }
+        let answer = AttributesAnswer(
+            attributes: attributes(place.listing, place.position), timeout: left)
+        deferred.append { _ in reply.succeed(answer) }
+    }
+
+    func version(of number: InodeNumber) -> ObjectVersion? {
+        guard let place = place(of: number), !place.entry.isDirectory,
+            !place.entry.flags.contains(.gone)
+        else { return nil }
+        return version(at: place)
+    }
+
+    func isFresh(_ number: InodeNumber) -> Bool {
+        guard let place = place(of: number) else { return number == Self.rootInode }
+        return remaining(place.listing, place.position) != nil
+            && !place.entry.flags.contains(.gone)
+    }
+
+    mutating func refresh(
+        _ number: InodeNumber,
+        completion: @escaping @Sendable (Result<ObjectVersion?, StoreError>) -> Void
+    ) {
+        guard let place = place(of: number), !place.entry.isDirectory else {
+            deferred.append { _ in completion(.success(nil)) }
+            return
+        }
+        fetchHead(of: place) { state, result in
+            let answer: Result<ObjectVersion?, StoreError>
+            switch result {
+            case .success: answer = .success(state.version(of: number))
+            case .failure(let error) where error.kind == .notFound: answer = .success(nil)
+            case .failure(let error): answer = .failure(error)
+            }
+            state.deferred.append { _ in completion(answer) }
+        }
+    }
+
+    /// HeadObject of a file, shared by everybody who asks at the same time; updates the record.
+    mutating func fetchHead(
+        of place: Place,
+        completion:
+            @escaping @Sendable (inout NamespaceState, Result<ObjectHead, StoreError>) ->
+            Void
+    ) {
+        let number = place.entry.number
+        if heads.join(number, completion) { return }
+        let key = key(of: place)
+        deferred.append { namespace in
+            namespace.store.head(key) { result in
+                namespace.locked { state in
+                    if let place = state.place(of: number) {
+                        switch result {
+                        case .success(let head):
+                            state.update(place, Finding(head))
+                            state.heads.insert(head, for: number)
+                        case .failure(let error) where error.kind == .notFound:
+                            state.vanished(place)
+                        case .failure: break
+                        }
+                    }
+                    for waiter in state.heads.leave(number) { waiter(&state, result) }
+                }
+            }
+        }
+    }
+
+    mutating func objectSeen(_ head: ObjectHead, inode number: InodeNumber) {
+        guard let place = place(of: number), !place.entry.isDirectory else { return }
+        update(place, Finding(head))
+        heads.insert(head, for: number)
+    }
+
+    mutating func objectChanged(_ number: InodeNumber) {
+        guard let place = place(of: number) else { return }
+        place.listing.entries[place.position].flags.insert(.suspect)
+        heads.remove(number)
+        tellChanged(number, in: place.directory, name: place.listing.name(place.position))
+    }
+}
+
+// MARK: Siblings
+
+extension NamespaceState {
+    func position(of number: InodeNumber) -> Namespace.SiblingPosition? {
+        guard let place = place(of: number), place.listing === place.directory.listing,
+            place.entry.flags.isDisjoint(with: [.single, .gone])
+        else { return nil }
+        return Namespace.SiblingPosition(
+            directory: place.directory.number, index: place.position)
+    }
+
+    func files(
+        in number: InodeNumber, from index: Int, limit: Int
+    ) -> [(index: Int, version: ObjectVersion)] {
+        guard let directory = directories[number], index >= 0 else { return [] }
+        var files: [(index: Int, version: ObjectVersion)] = []
+        var position = index
+        while position < directory.listing.count, files.count < limit {
+            let flags = directory.listing.entries[position].flags
+            if flags.isDisjoint(with: [.directory, .single, .gone, .suspect, .moved]) {
+                let place = Place(
+                    directory: directory, listing: directory.listing, position: position)
+                files.append((position, version(at: place)))
+            }
+            position += 1
+        }
+        return files
+    }
+}

@@ -1,0 +1,55 @@
+// Segments in memory that nobody needs at the moment, oldest first: what gives way when memory is
+// short. Those that were read go before guesses that may still be read.
+//
+// Locks: one leaf mutex; eviction itself happens outside it, under the content's lock.
+
+import DequeModule
+import Synchronization
+
+/// Complete segments by age.
+final class IdleSegments: Sendable {
+    private struct Entry {
+        var content: ObjectContent
+        var segment: Segment
+        var ticket: Int
+    }
+
+    private struct Queues: ~Copyable {
+        var consumed: Deque<Entry> = []
+        var unread: Deque<Entry> = []
+    }
+
+    private let queues = Mutex(Queues())
+
+    /// Remembers segments that became idle.
+    func add(_ segments: [Segment], of content: ObjectContent) {
+        guard !segments.isEmpty else { return }
+        queues.withLock { queues in
+            for segment in segments {
+                let entry = Entry(content: content, segment: segment, ticket: segment.idleTicket)
+                if segment.served > 0 {
+                    queues.consumed.append(entry)
+                } else {
+                    queues.unread.append(entry)
+                }
+            }
+        }
+    }
+
+    /// Drops one idle segment.
+    ///
+    /// - Parameter guesses: whether unread ones may go too.
+    /// - Returns: the content it belonged to, or nil when there was none to drop.
+    func evictOne(guesses: Bool) -> ObjectContent? {
+        while let entry = next(guesses: guesses) {
+            if entry.content.evict(entry.segment, ticket: entry.ticket) { return entry.content }
+        }
+        return nil
+    }
+
+    private func next(guesses: Bool) -> Entry? {
+        queues.withLock { queues in
+            queues.consumed.popFirst() ?? (guesses ? queues.unread.popFirst() : nil)
+        }
+    }
+}

@@ -1,0 +1,357 @@
+// What is at hand of one object version: segments in memory, and the blocks on disk behind them.
+// Shared by all handles that are pinned to the version. Never asks the network itself.
+//
+// Locks: `state`, one per object. Under it only `CachedObject.present` is called (memory). Order:
+// ContentTable -> ObjectContent -> (IdleSegments, BufferPool: leaves).
+
+import BlockStore
+import Buffers
+import S3
+import Synchronization
+
+/// The bytes at hand of one object version.
+final class ObjectContent: Sendable {
+    let version: ObjectVersion
+    /// The version's blocks in the block store, if there is one.
+    let cached: (any CachedObject)?
+
+    private let state = Mutex(State())
+
+    private struct State: ~Copyable {
+        var blocks: [Int: [Segment]] = [:]
+        var segments = 0
+        /// Handles and guesses that keep the content in the table.
+        var users = 0
+    }
+
+    init(version: ObjectVersion, cached: (any CachedObject)?) {
+        self.version = version
+        self.cached = cached
+    }
+
+    // MARK: Users
+
+    func addUser() { state.withLock { $0.users += 1 } }
+    func removeUser() { state.withLock { $0.users -= 1 } }
+    /// True when nothing keeps it: no handle, no guess, no segment.
+    var isUnused: Bool { state.withLock { $0.users == 0 && $0.segments == 0 } }
+
+    // MARK: Looking
+
+    /// True when the whole range is in memory, on its way, or on disk.
+    func covers(_ range: Range<Int64>) -> Bool {
+        state.withLock { state in
+            for part in plan(range, &state) {
+                if case .missing = part { return false }
+            }
+            return true
+        }
+    }
+
+    /// The end of the stretch from `offset` that needs no fetch, at most `limit`.
+    func coveredEnd(from offset: Int64, limit: Int64) -> Int64 {
+        guard offset < limit else { return limit }
+        return state.withLock { state in
+            for block in BlockRange.blocks(of: offset..<limit) {
+                for part in plan(offset..<limit, block: block, &state) {
+                    if case .missing(_, _, let range) = part { return range.lowerBound }
+                }
+            }
+            return limit
+        }
+    }
+
+    // MARK: Claiming
+
+    /// What a claim came to.
+    enum Claim {
+        /// Every part has its memory. Memory parts are pinned; `fresh` segments wait to be fetched.
+        case parts([ReadPart], fresh: [Segment])
+        /// Buffers of these sizes are needed first (bytes each). Nothing was pinned.
+        case needs([Int])
+    }
+
+    /// Plans a read and pins what it uses. Missing chunks become segments with the given buffers, and
+    /// disk parts keep the buffers left over, in order.
+    ///
+    /// - Parameters:
+    ///   - range: non-empty, within the object.
+    ///   - buffers: spare buffers; those used for segments are removed.
+    func claim(_ range: Range<Int64>, buffers: inout [Buffer]) -> Claim {
+        state.withLock { state in
+            var parts = plan(range, &state)
+            let needs = parts.map(\.bytesNeeded).filter { $0 > 0 }
+            guard Self.fits(needs, in: buffers) else { return .needs(needs) }
+            var fresh: [Segment] = []
+            for index in parts.indices {
+                switch parts[index] {
+                case .memory(let segment, _):
+                    segment.pins += 1
+                case .disk:
+                    break
+                case .missing(let block, let chunks, let range):
+                    let segment = insert(
+                        block: block, chunks: chunks, buffer: Self.pick(parts[index], &buffers),
+                        &state)
+                    segment.pins += 1
+                    fresh.append(segment)
+                    parts[index] = .memory(segment, range: range)
+                }
+            }
+            return .parts(parts, fresh: fresh)
+        }
+    }
+
+    /// The sizes of buffers that a guess at `range` needs, in order.
+    func needs(_ range: Range<Int64>) -> [Int] {
+        state.withLock { state in
+            plan(range, &state).compactMap {
+                if case .missing = $0 { $0.bytesNeeded } else { nil }
+            }
+        }
+    }
+
+    /// Makes segments for the missing chunks of a guess, as far as the buffers go.
+    ///
+    /// - Returns: the segments in order, and the end of what is now covered from the range's start.
+    func guess(
+        _ range: Range<Int64>, buffers: inout [Buffer]
+    ) -> (fresh: [Segment], end: Int64) {
+        state.withLock { state in
+            var fresh: [Segment] = []
+            for part in plan(range, &state) {
+                guard case .missing(let block, let chunks, let range) = part else { continue }
+                guard Self.fits([part.bytesNeeded], in: buffers) else {
+                    return (fresh, range.lowerBound)
+                }
+                let buffer = Self.pick(part, &buffers)
+                fresh.append(insert(block: block, chunks: chunks, buffer: buffer, &state))
+            }
+            return (fresh, range.upperBound)
+        }
+    }
+
+    /// Lets a read wait for its memory parts.
+    ///
+    /// - Returns: how many of them are still on their way.
+    func wait(_ operation: any SegmentWaiter, for parts: [ReadPart]) -> Int {
+        state.withLock { _ in
+            var waiting = 0
+            for case .memory(let segment, let range) in parts {
+                let need = Int(range.upperBound - segment.start)
+                if segment.filled < need {
+                    segment.waiters.append(Segment.Waiter(need: need, waiter: operation))
+                    waiting += 1
+                }
+            }
+            return waiting
+        }
+    }
+
+    /// Lets `waiter` wait for the first byte of the object. False when there is nothing to wait for.
+    func waitForFirstByte(_ waiter: any SegmentWaiter) -> Bool {
+        state.withLock { state in
+            guard let segment = state.blocks[0]?.first(where: { $0.start == 0 }),
+                segment.filled == 0
+            else { return false }
+            segment.waiters.append(Segment.Waiter(need: 1, waiter: waiter))
+            return true
+        }
+    }
+
+    /// Ends a read's hold on its memory parts.
+    ///
+    /// - Parameter served: true when their bytes were answered.
+    /// - Returns: segments that are idle now.
+    func unpin(_ parts: [ReadPart], served: Bool) -> [Segment] {
+        state.withLock { state in
+            var idle: [Segment] = []
+            for case .memory(let segment, let range) in parts {
+                segment.pins -= 1
+                if served { segment.served += range.count }
+                settle(segment, &idle, &state)
+            }
+            return idle
+        }
+    }
+
+    // MARK: Filling
+
+    /// More bytes of a segment are there. Returns the reads that need wait no longer.
+    func advance(_ segment: Segment, by count: Int) -> [any SegmentWaiter] {
+        state.withLock { _ in
+            segment.filled += count
+            guard !segment.waiters.isEmpty else { return [] }
+            let filled = segment.filled
+            let ready = segment.waiters.filter { $0.need <= filled }.map(\.waiter)
+            if !ready.isEmpty { segment.waiters.removeAll { $0.need <= filled } }
+            return ready
+        }
+    }
+
+    /// A segment is complete. Returns its buffer when it should be written to the block store (the
+    /// segment then waits for `stored`).
+    func complete(_ segment: Segment, store: Bool) -> Buffer? {
+        state.withLock { _ in
+            guard store, cached != nil, let buffer = segment.buffer else { return nil }
+            segment.isStoring = true
+            return buffer
+        }
+    }
+
+    /// The block store has done with a segment, or there is none. Returns it if it is idle now.
+    func settled(_ segment: Segment) -> [Segment] {
+        state.withLock { state in
+            var idle: [Segment] = []
+            segment.isStoring = false
+            settle(segment, &idle, &state)
+            return idle
+        }
+    }
+
+    /// Drops segments that will not be filled. Returns the reads that waited for them.
+    func fail(_ segments: [Segment]) -> [any SegmentWaiter] {
+        state.withLock { state in
+            var waiting: [any SegmentWaiter] = []
+            for segment in segments where !segment.isComplete {
+                waiting += segment.waiters.map(\.waiter)
+                segment.waiters.removeAll()
+                remove(segment, &state)
+            }
+            return waiting
+        }
+    }
+
+    /// Drops the incomplete segments among these if no read wants any of them.
+    ///
+    /// - Returns: true when they were dropped: their fetch can be cancelled.
+    func abandon(_ segments: [Segment]) -> Bool {
+        state.withLock { state in
+            let isWanted = segments.contains {
+                !$0.isComplete && ($0.pins > 0 || !$0.waiters.isEmpty)
+            }
+            guard !isWanted else { return false }
+            for segment in segments where !segment.isComplete { remove(segment, &state) }
+            return true
+        }
+    }
+
+    /// Drops an idle segment to win its memory. False when it is in use again, or gone.
+    func evict(_ segment: Segment, ticket: Int) -> Bool {
+        state.withLock { state in
+            guard segment.idleTicket == ticket, segment.isIdle else { return false }
+            remove(segment, &state)
+            return true
+        }
+    }
+
+    /// Drops what a broken guess left behind: idle segments in the range that nobody has read.
+    func dropUnread(_ range: Range<Int64>) {
+        state.withLock { state in
+            for segment in state.blocks.values.flatMap({ $0 })
+            where segment.isIdle && segment.served == 0
+                && range.overlaps(segment.start..<segment.end)
+            { remove(segment, &state) }
+        }
+    }
+
+    // MARK: Under the lock
+
+    /// A segment that was released: dropped when it has done its work and is on disk, else idle.
+    private func settle(_ segment: Segment, _ idle: inout [Segment], _ state: inout State) {
+        guard segment.isIdle else { return }
+        if segment.isConsumed, let cached {
+            let mask = BlockRange.mask(segment.chunks)
+            if cached.present(block: segment.block) & mask == mask {
+                remove(segment, &state)
+                return
+            }
+        }
+        segment.idleTicket += 1
+        idle.append(segment)
+    }
+
+    private func insert(
+        block: Int, chunks: Range<Int>, buffer: Buffer, _ state: inout State
+    ) -> Segment {
+        let segment = Segment(
+            block: block, chunks: chunks, objectSize: version.size, buffer: buffer)
+        state.blocks[block, default: []].append(segment)
+        state.segments += 1
+        return segment
+    }
+
+    private func remove(_ segment: Segment, _ state: inout State) {
+        guard var list = state.blocks[segment.block],
+            let index = list.firstIndex(where: { $0 === segment })
+        else { return }
+        list.remove(at: index)
+        state.blocks[segment.block] = list.isEmpty ? nil : list
+        state.segments -= 1
+        segment.buffer = nil
+    }
+
+    private func plan(_ range: Range<Int64>, _ state: inout State) -> [ReadPart] {
+        var parts: [ReadPart] = []
+        for block in BlockRange.blocks(of: range) {
+            parts += plan(range, block: block, &state)
+        }
+        return parts
+    }
+
+    private func plan(
+        _ range: Range<Int64>, block: Int, _ state: inout State
+    ) -> [ReadPart] {
+        let chunks = BlockRange.chunks(of: range, in: block)
+        let segments = state.blocks[block] ?? []
+        if segments.count == 1, let segment = segments.first,
+            segment.chunks.lowerBound <= chunks.lowerBound,
+            segment.chunks.upperBound >= chunks.upperBound
+        {
+            let low = BlockRange.start(block: block, chunk: chunks.lowerBound)
+            let high = BlockRange.start(block: block, chunk: chunks.upperBound)
+            return [.memory(segment, range: range.clamped(to: low..<high))]
+        }
+        let present = cached?.present(block: block) ?? 0
+        var parts: [ReadPart] = []
+        var chunk = chunks.lowerBound
+        while chunk < chunks.upperBound {
+            var end = chunk + 1
+            let covering = segments.first { $0.chunks.contains(chunk) }
+            if let covering {
+                end = min(covering.chunks.upperBound, chunks.upperBound)
+            } else {
+                let isPresent = present >> UInt64(chunk) & 1
+                while end < chunks.upperBound, present >> UInt64(end) & 1 == isPresent,
+                    !segments.contains(where: { $0.chunks.contains(end) })
+                { end += 1 }
+            }
+            let low = BlockRange.start(block: block, chunk: chunk)
+            let high = BlockRange.start(block: block, chunk: end)
+            let part = range.clamped(to: low..<high)
+            if let covering {
+                parts.append(.memory(covering, range: part))
+            } else if present >> UInt64(chunk) & 1 == 1 {
+                parts.append(.disk(block: block, chunks: chunk..<end, range: part))
+            } else {
+                parts.append(.missing(block: block, chunks: chunk..<end, range: part))
+            }
+            chunk = end
+        }
+        return parts
+    }
+
+    /// True when each need finds a buffer of its own that is large enough.
+    private static func fits(_ needs: [Int], in buffers: [Buffer]) -> Bool {
+        guard needs.count <= buffers.count else { return false }
+        let sizes = buffers.map(\.capacity).sorted()
+        return zip(needs.sorted(by: >), sizes.reversed()).allSatisfy { $0 <= $1 }
+    }
+
+    /// Takes the smallest spare buffer that fits a part.
+    static func pick(_ part: ReadPart, _ buffers: inout [Buffer]) -> Buffer {
+        let fitting = buffers.indices.filter { buffers[$0].capacity >= part.bytesNeeded }
+        let best = fitting.min { buffers[$0].capacity < buffers[$1].capacity }!
+        return buffers.remove(at: best)
+    }
+}

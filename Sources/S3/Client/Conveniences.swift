@@ -1,0 +1,66 @@
+// The operations as async functions, for the control plane only (start-up checks, tests): a Task
+// costs more than a cached read. Cancelling the Task cancels the request.
+
+internal import Synchronization
+
+extension ObjectStore {
+    /// One page of a listing.
+    public func listPage(_ request: ListRequest) async throws(StoreError) -> ListPage {
+        try await awaiting { done in list(request, completion: done) }
+    }
+
+    /// An object's attributes; `.notFound` when there is none.
+    public func headObject(_ key: ObjectKey) async throws(StoreError) -> ObjectHead {
+        try await awaiting { done in head(key, completion: done) }
+    }
+}
+
+extension S3Client {
+    /// Asks whether the bucket is there; its region when the server names it.
+    public func headBucket() async throws(StoreError) -> String? {
+        try await awaiting { done in headBucket(completion: done) }
+    }
+
+    /// The bucket's region by GetBucketLocation, nil when the server names none that can be signed
+    /// for (RGW says `default`).
+    public func bucketLocation() async throws(StoreError) -> String? {
+        RegionFinder.region(
+            constraint: try await awaiting { done in bucketLocation(completion: done) })
+    }
+}
+
+/// Turns a call with a completion into an async one.
+private func awaiting<T: Sendable>(
+    _ start: (@escaping @Sendable (Result<T, StoreError>) -> Void) -> any Cancellable
+) async throws(StoreError) -> T {
+    let handle = CancelHandle()
+    let result: Result<T, StoreError> = await withTaskCancellationHandler {
+        await withCheckedContinuation { continuation in
+            handle.set(start { continuation.resume(returning: $0) })
+        }
+    } onCancel: {
+        handle.cancel()
+    }
+    return try result.get()
+}
+
+/// Remembers a cancellation that comes before the call.
+private final class CancelHandle: Sendable {
+    private let state = Mutex<(call: (any Cancellable)?, isCancelled: Bool)>((nil, false))
+
+    func set(_ call: any Cancellable) {
+        let isCancelled = state.withLock { state in
+            state.call = call
+            return state.isCancelled
+        }
+        if isCancelled { call.cancel() }
+    }
+
+    func cancel() {
+        let call = state.withLock { state in
+            state.isCancelled = true
+            return state.call
+        }
+        call?.cancel()
+    }
+}

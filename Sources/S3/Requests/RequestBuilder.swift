@@ -1,0 +1,103 @@
+// From an operation to a signed HTTP request. Called anew for every attempt, as a signature holds
+// its time. The hot path of small reads: no parsing, few strings.
+
+internal import Transport
+
+/// What one operation sends, before it is placed and signed.
+struct RequestSpec: Sendable {
+    var operation: String
+    var method: String
+    /// Nil addresses the bucket.
+    var key: [UInt8]?
+    /// Encoded, ordered, without `?`; see `QueryWriter`.
+    var query: [UInt8] = []
+    /// Sent, but not signed: a proxy may change them.
+    var headers: [(name: String, value: String)] = []
+    var expectedBody: Int64 = 0
+}
+
+/// Where requests go now; changes when a redirect or a region is learnt.
+struct Place: Hashable, Sendable {
+    var endpoint: Endpoint
+    var region: String
+}
+
+/// Signs and writes requests.
+struct RequestBuilder: Sendable {
+    let signer = Signer()
+    var requesterPays: Bool
+
+    /// - Parameters:
+    ///   - time: the server's wall-clock time, seconds since 1970.
+    func build(
+        _ spec: RequestSpec, at place: Place, credentials: Credentials, time: Int64
+    ) -> HTTPRequest {
+        let path = Self.path(of: spec.key, at: place.endpoint)
+        var headers: [(name: String, value: String)] = []
+        headers.reserveCapacity(8 + spec.headers.count)
+        let payload = PayloadHash.empty
+        if !credentials.isAnonymous {
+            let date = Dates.amz(time)
+            headers.append(("host", place.endpoint.authority))
+            headers.append(("x-amz-content-sha256", payload.header))
+            headers.append(("x-amz-date", date))
+            if requesterPays { headers.append(("x-amz-request-payer", "requester")) }
+            if let token = credentials.sessionToken {
+                headers.append(("x-amz-security-token", token))
+            }
+            let authorization = signer.authorization(
+                for: SignableRequest(
+                    method: spec.method, path: path, query: spec.query, headers: headers,
+                    payload: payload),
+                credentials: credentials, region: place.region, amzDate: date)
+            // The transport writes Host itself, from the URL.
+            headers[0] = ("Authorization", authorization)
+        } else if requesterPays {
+            headers.append(("x-amz-request-payer", "requester"))
+        }
+        headers.append(contentsOf: spec.headers)
+        return HTTPRequest(
+            method: spec.method, url: Self.url(place.endpoint, path: path, query: spec.query),
+            headers: headers, expectedBody: spec.expectedBody)
+    }
+
+    /// The encoded path of a key, or of the bucket.
+    static func path(of key: [UInt8]?, at endpoint: Endpoint) -> [UInt8] {
+        guard let key else {
+            return endpoint.pathPrefix.isEmpty ? [0x2F] : endpoint.pathPrefix
+        }
+        var path: [UInt8] = []
+        path.reserveCapacity(endpoint.pathPrefix.count + 1 + key.count + key.count / 4)
+        path.append(contentsOf: endpoint.pathPrefix)
+        path.append(0x2F)
+        PercentEncoding.append(key, keepsSlash: true, to: &path)
+        return path
+    }
+
+    static func url(_ endpoint: Endpoint, path: [UInt8], query: [UInt8]) -> String {
+        var url: [UInt8] = []
+        url.reserveCapacity(16 + endpoint.authority.utf8.count + path.count + query.count)
+        url.append(endpoint.isTLS ? "https://" as StaticString : "http://")
+        url.append(endpoint.authority)
+        url.append(contentsOf: path)
+        if !query.isEmpty {
+            url.append(0x3F)
+            url.append(contentsOf: query)
+        }
+        return String(decoding: url, as: UTF8.self)
+    }
+}
+
+/// Writes an encoded query. Names must be given in order: SigV4 signs them ordered.
+struct QueryWriter {
+    private(set) var bytes: [UInt8] = []
+
+    mutating func add(_ name: StaticString, _ value: [UInt8]) {
+        if !bytes.isEmpty { bytes.append(0x26) }
+        bytes.append(name)
+        bytes.append(0x3D)
+        PercentEncoding.append(value, keepsSlash: false, to: &bytes)
+    }
+
+    mutating func add(_ name: StaticString, _ value: String) { add(name, Array(value.utf8)) }
+}

@@ -1,0 +1,142 @@
+// A push parser over expat: bytes in as they arrive, elements out. No DTD, hence no entities beyond
+// the five of XML itself; depth, text and size are bounded.
+
+internal import CExpat
+internal import Glibc
+
+/// Takes elements. `name` is without attributes; `depth` is 1 for the root.
+protocol XMLElements: AnyObject {
+    func begin(_ name: XMLName, depth: Int)
+    /// - Parameter text: the character data directly inside, entities resolved.
+    func end(_ name: XMLName, depth: Int, text: [UInt8])
+}
+
+/// An element's name during a callback.
+@safe struct XMLName {
+    fileprivate let pointer: UnsafePointer<CChar>
+
+    static func == (name: XMLName, text: StaticString) -> Bool {
+        unsafe strcmp(
+            name.pointer, UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
+            == 0
+    }
+}
+
+/// Why parsing stopped: one line.
+struct XMLProblem: Error, Hashable {
+    var message: String
+}
+
+/// One document.
+@safe final class XMLReader {
+    /// Bytes a document may have, and bytes of text in one element.
+    let sizeLimit: Int
+    static let textLimit = 64 << 10
+    static let depthLimit = 16
+
+    private let parser: XML_Parser
+    private let elements: any XMLElements
+    private var depth = 0
+    private var size = 0
+    private var text: [UInt8] = []
+    private var problem: XMLProblem?
+
+    init(_ elements: any XMLElements, sizeLimit: Int) {
+        self.elements = elements
+        self.sizeLimit = sizeLimit
+        guard let parser = unsafe XML_ParserCreate(nil) else { fatalError("no memory for expat") }
+        unsafe self.parser = parser
+        unsafe XML_SetUserData(parser, Unmanaged.passUnretained(self).toOpaque())
+        unsafe XML_SetElementHandler(parser, xmlBegin, xmlEnd)
+        unsafe XML_SetCharacterDataHandler(parser, xmlText)
+        unsafe XML_SetStartDoctypeDeclHandler(parser, xmlDoctype)
+    }
+
+    deinit { unsafe XML_ParserFree(parser) }
+
+    /// Parses the next bytes.
+    func parse(_ bytes: UnsafeRawBufferPointer) throws(XMLProblem) {
+        if let problem { throw problem }
+        size += bytes.count
+        guard size <= sizeLimit else { throw fail("more than \(sizeLimit) bytes of XML") }
+        guard let base = bytes.baseAddress else { return }
+        var done = 0
+        while done < bytes.count {
+            // expat counts in Int32.
+            let count = min(bytes.count - done, 1 << 20)
+            let status = unsafe XML_Parse(
+                parser, base.advanced(by: done).assumingMemoryBound(to: CChar.self), Int32(count),
+                0)
+            try check(status)
+            done += count
+        }
+    }
+
+    /// Says that the document is over.
+    func finish() throws(XMLProblem) {
+        if let problem { throw problem }
+        try check(unsafe XML_Parse(parser, nil, 0, 1))
+    }
+
+    private func check(_ status: XML_Status) throws(XMLProblem) {
+        guard status != XML_STATUS_OK else { return }
+        if let problem { throw problem }
+        let reason = unsafe XML_ErrorString(XML_GetErrorCode(parser))
+            .map { unsafe String(cString: $0) }
+        throw fail("XML: " + (reason ?? "broken"))
+    }
+
+    private func fail(_ message: String) -> XMLProblem {
+        let problem = XMLProblem(message: message)
+        self.problem = problem
+        return problem
+    }
+
+    fileprivate func stop(_ message: String) {
+        if problem == nil { problem = XMLProblem(message: message) }
+        unsafe XML_StopParser(parser, XML_Bool(0))
+    }
+
+    fileprivate func begin(_ name: XMLName) {
+        guard problem == nil else { return }
+        depth += 1
+        guard depth <= Self.depthLimit else { return stop("XML nests too deeply") }
+        text.removeAll(keepingCapacity: true)
+        elements.begin(name, depth: depth)
+    }
+
+    fileprivate func end(_ name: XMLName) {
+        guard problem == nil else { return }
+        elements.end(name, depth: depth, text: text)
+        text.removeAll(keepingCapacity: true)
+        depth -= 1
+    }
+
+    fileprivate func append(_ bytes: UnsafeRawBufferPointer) {
+        guard problem == nil else { return }
+        guard text.count + bytes.count <= Self.textLimit else {
+            return stop("an XML element has too much text")
+        }
+        unsafe text.append(contentsOf: bytes)
+    }
+}
+
+private func reader(_ data: UnsafeMutableRawPointer?) -> XMLReader {
+    unsafe Unmanaged<XMLReader>.fromOpaque(data!).takeUnretainedValue()
+}
+
+private let xmlBegin: XML_StartElementHandler = { data, name, _ in
+    unsafe reader(data).begin(XMLName(pointer: name!))
+}
+
+private let xmlEnd: XML_EndElementHandler = { data, name in
+    unsafe reader(data).end(XMLName(pointer: name!))
+}
+
+private let xmlText: XML_CharacterDataHandler = { data, bytes, count in
+    unsafe reader(data).append(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+}
+
+private let xmlDoctype: XML_StartDoctypeDeclHandler = { data, _, _, _, _ in
+    unsafe reader(data).stop("the answer has a DTD, which S3 never sends")
+}

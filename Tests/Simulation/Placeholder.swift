@@ -1,1 +1,0 @@
-// The simulated store and clock. Filled by its own files.
