@@ -294,9 +294,9 @@ def random_reads(data, table, rounds):
     def cold(tool):
         with Mount(tool, bucket, relay.url) as mount:
             run("ls", mount / "dir")
-            before = relay.stats()["bytes"]
+            before = relay.stats()["down"]
             took = client("random", mount / "dir/big", "500", "11")
-            fetched[tool] = (relay.stats()["bytes"] - before) / (500 * 4096)
+            fetched[tool] = (relay.stats()["down"] - before) / (500 * 4096)
             return 500 / took
 
     speed = measure(TOOLS, 1, cold)

@@ -63,7 +63,7 @@ class Relay:
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = subprocess.Popen(
             [os.environ["BENCH_RELAY"], "--listen", str(self.port), "--control",
-             str(self.control), "--target", URL.removeprefix("http://"), *options],
+             str(self.control), "--target", URL.rsplit(":", 1)[1], *options],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         wait_until(lambda: socket.create_connection(("127.0.0.1", self.control), 1).close(), 10)
 
@@ -73,7 +73,7 @@ class Relay:
             connection.sendall(b"stats\n")
             connection.shutdown(socket.SHUT_WR)
             text = connection.makefile().read()
-        return {name: int(value) for name, value in re.findall(r"([\w-]+)[ =:]+(\d+)", text)}
+        return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)", text)}
 
     def close(self):
         self.process.terminate()

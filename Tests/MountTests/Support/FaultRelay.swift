@@ -9,17 +9,17 @@ final class FaultRelay {
     private let program: RunningProgram
     private let control: String
 
-    /// - Parameter options: as `fault-relay --help` names them.
+    /// - Parameter options: faults from the start; see Tests/FaultRelay/main.c.
     init(to target: String, _ options: [String] = []) throws {
         let port = try freePort()
         let controlPort = try freePort()
         url = "http://127.0.0.1:\(port)"
         control = "\(controlPort)"
-        let address = target.replacingOccurrences(of: "http://", with: "")
+        let targetPort = try #require(URL(string: target)?.port)
         program = try RunningProgram(
             [
-                Project.program("fault-relay"), "--listen", "\(port)", "--target", address,
-                "--control", control,
+                Project.program("fault-relay"), "--listen", "\(port)", "--target", "\(targetPort)",
+                "--control", control, "--seed", "42",
             ] + options)
         let program = self.program
         let answers = try eventually(within: 5) {
@@ -30,10 +30,10 @@ final class FaultRelay {
             answers && program.isRunning, "the fault relay does not start: \(program.errors)")
     }
 
-    /// Sends one word to the control port and returns the answer.
+    /// Sends one command, such as "stop" or "cut 50", and returns the answer.
     @discardableResult
     func tell(_ command: String) throws -> String {
-        try must(
+        let answer = try must(
             "python3", "-c",
             """
             import socket, sys
@@ -43,12 +43,14 @@ final class FaultRelay {
             print(s.makefile().read(), end="")
             """, control, command
         ).text
+        try #require(!answer.hasPrefix("error"), "\(command): \(answer)")
+        return answer
     }
 
     /// Requests that passed so far.
     func requests() throws -> Int {
         let answer = try tell("stats")
-        let found = answer.firstMatch(of: /requests[ =:]+(\d+)/)
+        let found = answer.firstMatch(of: /requests=(\d+)/)
         return try #require(found.flatMap { Int($0.1) }, "no count of requests in: \(answer)")
     }
 }
