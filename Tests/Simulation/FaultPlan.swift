@@ -13,6 +13,8 @@ public enum StoreOperation: String, Hashable, Sendable, CaseIterable {
 public struct FaultPlan: Sendable {
     /// Requests that fail for good before any byte, by cause.
     public var errors: [(kind: StoreError.Kind, probability: Double)] = []
+    /// The same, for GETs only.
+    public var getErrors: [(kind: StoreError.Kind, probability: Double)] = []
     /// GETs that fail with one of `errors`' kinds (or `.network`) after a part of the body.
     public var breakBody: Double = 0
     /// GETs before which the object is given other bytes, or is deleted.
@@ -36,8 +38,10 @@ public struct FaultPlan: Sendable {
     public static func rough(errors rate: Double = 0.01) -> FaultPlan {
         var plan = FaultPlan()
         plan.errors = [
-            (.unavailable, rate), (.timedOut, rate), (.network, rate), (.accessDenied, rate / 4),
+            (.unavailable, rate), (.timedOut, rate), (.network, rate),
         ]
+        // A denied LIST would mean a mount without the right to list: another thing than a fault.
+        plan.getErrors = [(.accessDenied, rate / 2)]
         plan.breakBody = rate * 2
         plan.changeBeforeGet = rate
         plan.changeDuringGet = rate
@@ -48,8 +52,11 @@ public struct FaultPlan: Sendable {
     }
 
     /// Draws the error of one request, if it is to fail.
-    func error(using generator: inout SeededGenerator) -> StoreError.Kind? {
-        for (kind, probability) in errors where generator.chance(probability) { return kind }
+    func error(
+        of operation: StoreOperation, using generator: inout SeededGenerator
+    ) -> StoreError.Kind? {
+        for (kind, probability) in errors + (operation == .get ? getErrors : [])
+        where generator.chance(probability) { return kind }
         return nil
     }
 }

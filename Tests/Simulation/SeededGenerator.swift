@@ -31,17 +31,26 @@ extension SeededGenerator {
         return range.lowerBound + .nanoseconds(Int64.random(in: 0...span, using: &self))
     }
 
-    /// `count` bytes that no other position or call repeats, for contents whose mix-ups must show.
+    /// `count` bytes, for contents whose mix-ups must show: other in every call, and each page of 4 KiB
+    /// begins with its own stamp. (All of it drawn would be slow: tests are not optimised.)
     public mutating func bytes(_ count: Int) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
-            var index = 0
-            while index < count {
-                var word = next()
-                for _ in 0..<min(8, count - index) {
-                    buffer[index] = UInt8(truncatingIfNeeded: word)
-                    word >>= 8
-                    index += 1
+        let pageSize = 4096
+        var page: [UInt8] = []
+        page.reserveCapacity(pageSize)
+        while page.count < min(count, pageSize) {
+            withUnsafeBytes(of: next()) { page.append(contentsOf: $0) }
+        }
+        return [UInt8](unsafeUninitializedCapacity: count) { buffer, filled in
+            let raw = UnsafeMutableRawBufferPointer(buffer)
+            for start in stride(from: 0, to: count, by: pageSize) {
+                let length = min(pageSize, count - start)
+                page.withUnsafeBytes {
+                    raw.baseAddress!.advanced(by: start).copyMemory(
+                        from: $0.baseAddress!, byteCount: length)
                 }
+                guard length >= 8 else { continue }
+                let stamp = next()
+                raw.storeBytes(of: stamp, toByteOffset: start, as: UInt64.self)
             }
             filled = count
         }

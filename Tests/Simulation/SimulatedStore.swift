@@ -6,6 +6,7 @@
 //
 // Locks: one mutex, a leaf; nothing is called under it.
 
+import Glibc
 public import S3
 public import Scheduling
 import Synchronization
@@ -46,8 +47,11 @@ public final class SimulatedStore: ObjectStore {
         let (now, modified) = clock
         return state.withLock { state in
             state.versions += 1
+            // The same bytes have the same ETag, as on S3.
+            let same = state.history[key]?.first { $0.object?.bytes == bytes }
+            let etag = same?.object?.etag ?? StoredObject.etag(state.versions)
             let object = StoredObject(
-                key: key, bytes: bytes, etag: StoredObject.etag(of: bytes), modified: modified,
+                key: key, bytes: bytes, etag: etag, modified: modified,
                 storageClass: storageClass, contentType: contentType, metadata: metadata,
                 versionID: "v\(state.versions)", isRestored: isRestored)
             state.bucket.put(object)
@@ -276,7 +280,7 @@ public final class SimulatedStore: ObjectStore {
         }
         piece.withUnsafeMutableBytes { bytes in
             receiver.receive(bytes: UnsafeRawBufferPointer(bytes), at: range.lowerBound)
-            for index in bytes.indices { bytes[index] = 0xDD }
+            memset(bytes.baseAddress!, 0xDD, bytes.count)
         }
     }
 
@@ -347,7 +351,7 @@ public final class SimulatedStore: ObjectStore {
                     id: id, delay: delay + script.delay, error: script.error,
                     bytesBefore: script.bytesBefore > 0 ? script.bytesBefore : nil)
             }
-            let error = state.faults.error(using: &state.generator)
+            let error = state.faults.error(of: operation, using: &state.generator)
             return Trip(id: id, delay: delay, error: error)
         }
     }
