@@ -32,7 +32,8 @@ static int listener_tag, control_tag, talker_tag;
 
 static const struct { const char *name; double *value; } variables[] = {
     {"rtt", &faults.rtt}, {"rate", &faults.rate}, {"cut", &faults.cut},
-    {"error-503", &faults.error_503}, {"corrupt", &faults.corrupt}, {"truncate", &faults.truncate}, {"blackhole", &faults.blackhole},
+    {"error-503", &faults.error_503}, {"corrupt", &faults.corrupt}, {"truncate", &faults.truncate},
+    {"blackhole", &faults.blackhole},
 };
 enum { VARIABLES = sizeof variables / sizeof variables[0] };
 
