@@ -122,7 +122,8 @@ struct XMLProblem: Error, Hashable {
             return stop("an XML element has too much text")
         }
         var isSecond = false
-        for unsafebyte in unsafe bytes {
+        for index in 0..<bytes.count {
+            let byte = unsafe bytes[index]
             if isSecond {
                 // U+0080 to U+00FF in UTF-8: a byte of the document.
                 text[text.count - 1] = text[text.count - 1] << 6 | (byte & 0x3F)
