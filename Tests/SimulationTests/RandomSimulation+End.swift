@@ -1,6 +1,7 @@
 // The end of a run: without faults and after the TTL, the mount shows exactly the bucket; closed and
 // forgotten, it holds nothing.
 
+@testable import FileSystem
 import Operations
 import Simulation
 
@@ -23,6 +24,12 @@ extension RandomSimulation {
         driver.forgetAll()
         fileSystem.shutdown()
         if !scheduler.runUntilIdle(maxSteps: 200_000) { problem("work goes on for ever") }
+        // What is kept in memory for the next reader must be all there is.
+        while let content = fileSystem.context.idle.evictOne(guesses: true) {
+            fileSystem.context.contents.dropIfUnused(content)
+        }
+        let contents = fileSystem.context.contents.count
+        if contents != 0 { problem("\(contents) contents kept for nobody") }
         if pool.used != 0 { problem("\(pool.used) bytes of the pool still in use") }
         if store.pendingRequests != 0 { problem("requests under way after the end") }
         if blocks.pendingStores != 0 { problem("blocks still being stored") }

@@ -216,7 +216,8 @@ final class RandomSimulation: @unchecked Sendable {
     /// believe for `timeout`.
     func since(timeout: Duration) -> Duration {
         guard let ttl = plan.timeToLive else { return .seconds(-1 << 40) }
-        if timeout > ttl { problem("timeout \(timeout) is longer than the TTL") }
+        // The namespace counts in whole milliseconds.
+        if timeout > ttl + .milliseconds(1) { problem("timeout \(timeout) is longer than the TTL") }
         return scheduler.now + timeout - ttl - plan.slack
     }
 
