@@ -57,7 +57,8 @@ public final class FileSystemDriver: Sendable {
     @discardableResult
     public func wait(for pending: PendingOperation) -> Bool {
         let end = scheduler.now + patience
-        while !pending.isAnswered, scheduler.step(until: end) {}
+        var steps = 0
+        while !pending.isAnswered, steps < 1_000_000, scheduler.step(until: end) { steps += 1 }
         return pending.isAnswered
     }
 
