@@ -56,6 +56,7 @@ let package = Package(
             name: "BlockStore",
             dependencies: [
                 "CPlatform", "COpenSSL", "Scheduling",
+                .product(name: "DequeModule", package: "swift-collections"),
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -91,7 +92,11 @@ let package = Package(
             name: "BuffersTests", dependencies: ["Buffers", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport"], swiftSettings: strictTests),
+            name: "TransportTests", dependencies: ["Transport", "fault-relay"], swiftSettings: strictTests),
+        // A relay between client and server that is slow and breaks, for tests.
+        .executableTarget(
+            name: "fault-relay", path: "Tests/FaultRelay",
+            cSettings: [.define("_GNU_SOURCE")]),
         .testTarget(
             name: "S3Tests", dependencies: ["S3", "Transport", "Scheduling"],
             swiftSettings: strictTests),
@@ -103,7 +108,10 @@ let package = Package(
             ],
             swiftSettings: strictTests),
         .testTarget(
-            name: "FuseTests", dependencies: ["Fuse", "Operations", "Buffers"],
+            name: "FuseTests",
+            dependencies: [
+                "Fuse", "Operations", "Buffers", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strictTests),
         // The in-memory store with faults and the seeded clock that tests play.
         .target(
@@ -125,8 +133,13 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
-        .testTarget(name: "PailTests", dependencies: ["pail"], swiftSettings: strictTests),
-        .testTarget(name: "MountTests", dependencies: [], swiftSettings: strictTests),
+        .testTarget(
+            name: "PailTests",
+            dependencies: ["pail", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: strictTests),
+        // Real kernel, real servers: run by scripts/test, which builds pail first.
+        .testTarget(
+            name: "MountTests", exclude: ["Support/reader.py"], swiftSettings: strictTests),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -1,4 +1,6 @@
 #include "CPlatform.h"
+#include <syslog.h>
+#include <sys/prctl.h>
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,3 +108,9 @@ int64_t pail_lseek(int fd, int64_t offset, int whence) {
     off_t result = lseek(fd, offset, whence);
     return result < 0 ? -errno : result;
 }
+
+void pail_set_not_dumpable(void) { prctl(PR_SET_DUMPABLE, 0, 0, 0, 0); }
+
+void pail_open_syslog(void) { openlog("pail", LOG_PID, LOG_DAEMON); }
+
+void pail_syslog(int priority, const char *line) { syslog(priority, "%s", line); }

@@ -9,10 +9,18 @@ internal import Synchronization
 /// One answer, given at most once; dropped unanswered it is EIO.
 public final class Reply<Value>: Sendable {
     private let deliver: @Sendable (Result<Value, Errno>) -> Void
+    private let late: (@Sendable (Value) -> Void)?
     private let answered = Atomic<Bool>(false)
 
-    /// - Parameter deliver: called exactly once, on the answering thread. Must not block.
-    public init(_ deliver: @escaping @Sendable (Result<Value, Errno>) -> Void) {
+    /// - Parameters:
+    ///   - late: called with a value that came after another answer (an interrupt), so that what
+    ///     the value counted or opened can be given back. Must not block.
+    ///   - deliver: called exactly once, on the answering thread. Must not block.
+    public init(
+        late: (@Sendable (Value) -> Void)? = nil,
+        _ deliver: @escaping @Sendable (Result<Value, Errno>) -> Void
+    ) {
+        self.late = late
         self.deliver = deliver
     }
 
@@ -23,7 +31,10 @@ public final class Reply<Value>: Sendable {
     /// Gives the answer. Returns false, and does nothing, when one was given before.
     @discardableResult
     public func answer(_ result: Result<Value, Errno>) -> Bool {
-        guard !answered.exchange(true, ordering: .acquiringAndReleasing) else { return false }
+        guard !answered.exchange(true, ordering: .acquiringAndReleasing) else {
+            if let late, case .success(let value) = result { late(value) }
+            return false
+        }
         deliver(result)
         return true
     }

@@ -4,11 +4,11 @@ import CPlatform
 import Glibc
 
 /// A pthread mutex with one condition on CLOCK_MONOTONIC. Freed with the object.
-@safe final class Condition: @unchecked Sendable {
+@safe package final class Condition: @unchecked Sendable {
     private let mutex: UnsafeMutablePointer<pthread_mutex_t>
     private let condition: UnsafeMutablePointer<pthread_cond_t>
 
-    init() {
+    package init() {
         unsafe mutex = .allocate(capacity: 1)
         unsafe condition = .allocate(capacity: 1)
         unsafe pthread_mutex_init(mutex, nil)
@@ -26,29 +26,29 @@ import Glibc
         unsafe mutex.deallocate()
     }
 
-    func lock() { unsafe pthread_mutex_lock(mutex) }
+    package func lock() { unsafe pthread_mutex_lock(mutex) }
 
-    func unlock() { unsafe pthread_mutex_unlock(mutex) }
+    package func unlock() { unsafe pthread_mutex_unlock(mutex) }
 
     /// Runs `body` under the lock.
-    func withLock<R>(_ body: () -> R) -> R {
+    package func withLock<R>(_ body: () -> R) -> R {
         lock()
         defer { unlock() }
         return body()
     }
 
     /// Waits for a signal; the lock is held before and after. May wake without one.
-    func wait() { unsafe pthread_cond_wait(condition, mutex) }
+    package func wait() { unsafe pthread_cond_wait(condition, mutex) }
 
     /// Waits for a signal, at most until `deadline` on CLOCK_MONOTONIC.
-    func wait(until deadline: Duration) {
+    package func wait(until deadline: Duration) {
         var time = Clock.timespecOf(deadline)
         unsafe pthread_cond_timedwait(condition, mutex, &time)
     }
 
-    func signal() { unsafe pthread_cond_signal(condition) }
+    package func signal() { unsafe pthread_cond_signal(condition) }
 
-    func broadcast() { unsafe pthread_cond_broadcast(condition) }
+    package func broadcast() { unsafe pthread_cond_broadcast(condition) }
 }
 
 /// What threads serve and a stop waits for.

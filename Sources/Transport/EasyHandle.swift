@@ -20,7 +20,7 @@ import Glibc
     private let debug: DebugLines?
 
     /// Bytes read from a socket at once: for bodies of some MiB, and for small answers.
-    private static let largeBuffer = 512 << 10
+    private static let largeBuffer = 256 << 10
     private static let smallBuffer = 32 << 10
 
     var id: ID { unsafe ID(pointer) }

@@ -29,6 +29,13 @@ extern const unsigned pail_SYNC_FILE_RANGE_WAIT_BEFORE, pail_SYNC_FILE_RANGE_WRI
 /// Names the calling thread for `ps -L` and `top -H`; only the first 15 bytes count.
 void pail_set_thread_name(const char *name);
 
+/// prctl(2), PR_SET_DUMPABLE 0.
+void pail_set_not_dumpable(void);
+/// openlog(3) as "pail" with LOG_PID for LOG_DAEMON.
+void pail_open_syslog(void);
+/// syslog(3); the line is not a format.
+void pail_syslog(int priority, const char *line);
+
 /// CRC32C of `count` bytes, going on from `crc` (0 to begin). By hardware where there is any.
 uint32_t pail_crc32c(uint32_t crc, const void *bytes, size_t count);
 /// The same by tables, on any processor.

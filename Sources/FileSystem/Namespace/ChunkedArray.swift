@@ -1,8 +1,8 @@
 // An array that grows without copying what it has, and without slack beyond one chunk.
 //
 // A plain array doubles: while it grows, old and new storage exist at once, and up to half of it
-// stays unused. Listings of 100,000 names are many megabytes, so they grow chunk by chunk; the first
-// chunk is an ordinary array, so that a small listing is small.
+// stays unused. Listings of 100,000 names are many megabytes, so they grow chunk by chunk; the
+// first chunk is an ordinary array, so that a small listing is small.
 
 /// Fixed-size records by position. Never shrinks but by `removeAll`.
 struct ChunkedArray<Element> {

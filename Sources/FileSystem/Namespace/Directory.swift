@@ -9,8 +9,8 @@ import S3
 final class Directory {
     let number: InodeNumber
     let parent: InodeNumber
-    /// What all its keys begin with; ends in `/`, but for a `@pail-more` directory (and the root of a
-    /// whole bucket, where it is empty).
+    /// What all its keys begin with; ends in `/`, but for a `@pail-more` directory (and the root of
+    /// a whole bucket, where it is empty).
     let prefix: [UInt8]
     /// Bytes of a long component that `@pail-more` names have spelt; 0 in ordinary directories.
     let spelt: Int

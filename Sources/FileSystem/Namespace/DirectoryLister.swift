@@ -2,7 +2,8 @@
 //
 // As soon as a page arrives, the next one is asked for, before the page is looked at: the server
 // works on it meanwhile. Names go to the readers that wait and to lookups as each page is taken, so
-// the first names do not wait for the last. A listing that nobody reads is given up after ten pages.
+// the first names do not wait for the last. A listing that nobody reads is given up after ten
+// pages.
 
 import Operations
 import S3
@@ -17,7 +18,7 @@ extension NamespaceState {
         nextRequest += 1
         if directory.listing.count > 0 { directory.previous = directory.listing }
         directory.listing = Listing(id: nextListing)
-        nextListing += 1
+        nextListing &+= 1
         var lister = Lister(
             id: id, builder: ListingBuilder(prefix: directory.prefix, spelt: directory.spelt))
         if reason == .ahead {

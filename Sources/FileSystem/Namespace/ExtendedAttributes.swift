@@ -1,12 +1,13 @@
 // Extended attributes, read only: what S3 knows of an object beyond stat(2).
 //
 //   user.s3.key, .etag, .storage-class, .url      from the listing
-//   user.s3.content-type, .version-id, .meta.NAME  from headers: one HEAD, then remembered with the ETag
+//   user.s3.content-type, .version-id, .meta.NAME  from headers: one HEAD, then remembered with the
+//                                                  ETag
 //
-// `ls -l`, `cp -a` and rsync list the attributes of every file they touch. So a list names what is in
-// memory already, the header's attributes only once a HEAD or a read has brought them; asking for one
-// by name always gives it. Names outside `user.s3.` (security.selinux, system.posix_acl_access, ...)
-// are ENODATA at once, without a look at the inode.
+// `ls -l`, `cp -a` and rsync list the attributes of every file they touch. So a list names what is
+// in memory already, the header's attributes only once a HEAD or a read has brought them; asking
+// for one by name always gives it. Names outside `user.s3.` (security.selinux,
+// system.posix_acl_access, ...) are ENODATA at once, without a look at the inode.
 
 import Operations
 import S3

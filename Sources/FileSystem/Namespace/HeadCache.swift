@@ -1,7 +1,7 @@
 // What only headers tell of an object (content type, version id, user metadata), for inodes in use.
 //
-// Bounded by number: at the limit the oldest half is dropped. An entry counts only together with the
-// ETag it came with. Also joins requests for the same inode.
+// Bounded by number: at the limit the oldest half is dropped. An entry counts only together with
+// the ETag it came with. Also joins requests for the same inode.
 
 import Operations
 import S3

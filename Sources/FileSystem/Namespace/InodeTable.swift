@@ -2,7 +2,8 @@
 //
 // An inode is a small record that says where its entry is (directory, listing, position). Records
 // lie in one array, found through an open-addressing hash of 4-byte slots: about 45 bytes an inode.
-// Numbers are given by the caller and never reused. Locks nothing; lives under the namespace's lock.
+// Numbers are given by the caller and never reused. Locks nothing; lives under the namespace's
+// lock.
 
 import Operations
 
@@ -12,7 +13,7 @@ struct Inode {
     /// The directory that holds its entry; 0 for the root.
     var parent: InodeNumber
     /// Lookups the kernel has not forgotten.
-    var lookups: UInt32 = 0
+    var lookups: UInt64 = 0
     /// Which of the parent's listings holds the entry, and where.
     var listing: UInt32
     var entry: UInt32

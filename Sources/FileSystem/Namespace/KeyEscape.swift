@@ -7,10 +7,12 @@
 //   NAME@pail-name   the component is exactly NAME. Used for the empty component (`a//b` is
 //                    `a/@pail-name/b`, `/x` is `@pail-name/x`), for `.` and `..`, and for
 //                    components that themselves end like an escape.
-//   NAME@pail-file   the object NAME, where a directory NAME/ exists too and keeps the name. With
-//                    an empty NAME: the marker object (`dir/`) of this directory, when it has a body.
-//   PART@pail-more   a directory that holds the rest of a component too long for one path name (255
-//                    bytes): the component `ppp…ttt` is `ppp…@pail-more/ttt`, once or repeatedly.
+//   NAME@pail-file   the object NAME, where a directory NAME/ exists too and keeps the name.
+//                    With an empty NAME: the marker object (`dir/`) of this directory, when it
+//                    has a body.
+//   PART@pail-more   a directory that holds the rest of a component too long for one path name
+//                    (255 bytes): the component `PARTREST` is `PART@pail-more/REST`, once or
+//                    repeatedly.
 //
 // A name ending in one of the suffixes is always an escape, so reading it back means stripping one
 // suffix. A zero-byte marker is its directory. Nothing else is ever touched: spaces, Korean,
@@ -67,7 +69,7 @@ enum KeyEscape {
     ///
     /// - Parameters:
     ///   - component: the whole component, without `/`.
-    ///   - spelt: bytes of it that the directory's own `@pail-more` names stand for; 0 in a directory
+    ///   - spelt: bytes of it that the directory's own `@pail-more` names stand for; 0 in one
     ///     whose prefix ends in `/`.
     ///   - asFile: true for an object whose plain name belongs to a directory (or a marker's body).
     /// - Returns: nil when the component does not belong into that directory.

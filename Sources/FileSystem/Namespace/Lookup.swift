@@ -1,17 +1,18 @@
 // Finding one name.
 //
-// From memory when the directory's listing is complete and fresh (also that a name is missing). Else
-// by the cheapest single round trip:
+// From memory when the directory's listing is complete and fresh (also that a name is missing).
+// Else by the cheapest single round trip:
 //   - a directory that fitted one page is listed again: one request confirms all its children;
 //   - any other name costs one pair of parallel requests, HEAD of the key and LIST of `key/`. A
 //     directory wins, so a LIST with anything in it answers without waiting for the HEAD.
 // Everybody who asks for a name at the same time shares one flight.
 //
-// The fourth name asked for one by one within the TTL makes the directory be listed in the background:
-// storms of stat(2) (nginx, PHP, Python imports) become answers from memory. Four, because a walk
-// down a path asks for one name per directory and a program for a handful; ten pages at most, because
-// 10,000 names cost about as much as the 10 pairs they save at once, and much longer directories are
-// seldom read by name alone. A directory that is longer is left alone for the TTL, then twice that.
+// The fourth name asked for one by one within the TTL makes the directory be listed in the
+// background: storms of stat(2) (nginx, PHP, Python imports) become answers from memory. Four,
+// because a walk down a path asks for one name per directory and a program for a handful; ten pages
+// at most, because 10,000 names cost about as much as the 10 pairs they save at once, and much
+// longer directories are seldom read by name alone. A directory that is longer is left alone for
+// the TTL, then twice that.
 
 import Operations
 import S3

@@ -18,11 +18,12 @@ extension NamespaceState {
             : listing.count == 0 ? bytes : bytes / listing.count * (listing.count - listing.held)
         idleBytes += idle - (idleByDirectory.updateValue(idle, forKey: directory.number) ?? 0)
         if idle == 0 { idleByDirectory[directory.number] = nil }
-        if idleBytes > configuration.memoryLimit { shrink() }
     }
 
-    /// Drops idle listings, least recently used first, down to nine tenths of the limit.
-    private mutating func shrink() {
+    /// Drops idle listings, least recently used first, down to nine tenths of the limit. Called at
+    /// the end of each stay in the lock: nobody then holds on to a directory.
+    mutating func shrink() {
+        guard idleBytes > configuration.memoryLimit else { return }
         let goal = configuration.memoryLimit / 10 * 9
         let candidates = idleByDirectory.keys.compactMap { directories[$0] }
             .filter { !$0.isBusy }
@@ -43,7 +44,7 @@ extension NamespaceState {
         idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
         if number == Self.rootInode {
             directory.listing = Listing(id: nextListing)
-            nextListing += 1
+            nextListing &+= 1
             return
         }
         directories[number] = nil
@@ -55,16 +56,13 @@ extension NamespaceState {
     mutating func compact(_ directory: Directory) {
         let old = directory.listing
         let listing = Listing(id: nextListing)
-        nextListing += 1
+        nextListing &+= 1
         for position in 0..<old.count {
             guard old.entries[position].flags.contains(.held) else { continue }
             if let finished = old.finishedAt, !old.entries[position].flags.contains(.single) {
-                let age = finished - origin
-                let seconds = age.components.seconds * 1000
-                let rest = age.components.attoseconds / 1_000_000_000_000_000
-                old.entries[position].checked = max(
-                    old.entries[position].checked,
-                    max(1, UInt32(truncatingIfNeeded: seconds + rest)))
+                let checked = old.entries[position].checked
+                let isNewer = checked != 0 && checkedNow &- checked < checkedNow &- stamp(finished)
+                if !isNewer { old.entries[position].checked = stamp(finished) }
             }
             carry(Place(directory: directory, listing: old, position: position), to: listing)
         }

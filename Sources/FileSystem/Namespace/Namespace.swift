@@ -4,8 +4,8 @@
 // requests are made after the mutex is released. Answers of the store come back the same way. It
 // never reads an object's bytes and never waits.
 //
-// Locks: the namespace's mutex, and below it only what `KernelNotifier` and `DirectoryReply.add` take
-// (they only queue and pack). Never held while calling the store, a reply or a completion.
+// Locks: the namespace's mutex, and below it only what `KernelNotifier` and `DirectoryReply.add`
+// take (they only queue and pack). Never held while calling the store, a reply or a completion.
 
 public import Logging
 public import Operations
@@ -40,6 +40,7 @@ public final class Namespace: Sendable {
         let (value, deferred) = state.withLock { state in
             state.now = scheduler.now
             let value = body(&state)
+            state.shrink()
             let deferred = state.deferred
             if !deferred.isEmpty { state.deferred = [] }
             return (value, deferred)
@@ -134,7 +135,8 @@ extension Namespace {
     /// Asks the server for the file's current version (one HeadObject, shared by everybody who asks
     /// at the same time). Nil: the object is gone, or the inode is a directory or unknown.
     ///
-    /// - Parameter completion: called on a thread of the store, or at once when there is nothing to ask.
+    /// - Parameter completion: called on a thread of the store, or at once when there is nothing to
+    /// ask.
     public func refresh(
         _ inode: InodeNumber,
         completion: @escaping @Sendable (Result<ObjectVersion?, StoreError>) -> Void
@@ -148,8 +150,8 @@ extension Namespace {
         locked { $0.objectSeen(head, inode: inode) }
     }
 
-    /// A reader got 412 or 404: what is known of the file is not believed any more, and the kernel is
-    /// told.
+    /// A reader got 412 or 404: what is known of the file is not believed any more, and the kernel
+    /// is told.
     public func objectChanged(_ inode: InodeNumber) { locked { $0.objectChanged(inode) } }
 
     /// The file's place in its directory's listing; nil when it is not known from a listing.
@@ -164,5 +166,31 @@ extension Namespace {
         in directory: InodeNumber, from index: Int, limit: Int
     ) -> [(index: Int, version: ObjectVersion)] {
         locked { $0.files(in: directory, from: index, limit: limit) }
+    }
+}
+
+// MARK: Figures
+
+extension Namespace {
+    /// What the namespace holds just now.
+    public struct Memory: Hashable, Sendable {
+        /// Inodes in use, the root included.
+        public var inodes: Int
+        /// Directories with state.
+        public var directories: Int
+        /// Bytes of tables and listings.
+        public var held: Int
+        /// Bytes of them that nothing holds: bounded by `memoryLimit`.
+        public var idle: Int
+    }
+
+    /// What the namespace holds just now, counted afresh.
+    public var memory: Memory {
+        locked { state in
+            Memory(
+                inodes: state.inodes.count, directories: state.directories.count,
+                held: state.inodes.bytes + state.directories.values.reduce(0) { $0 + $1.bytes },
+                idle: state.idleBytes)
+        }
     }
 }

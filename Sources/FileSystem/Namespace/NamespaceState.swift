@@ -7,8 +7,8 @@ import Scheduling
 
 /// The tables of the namespace.
 ///
-/// `@unchecked`: it refers to classes that are not Sendable, but none of them is ever reachable from
-/// outside the mutex that holds this state.
+/// `@unchecked`: it refers to classes that are not Sendable, but none of them is ever reachable
+/// from outside the mutex that holds this state.
 struct NamespaceState: @unchecked Sendable {
     let configuration: NamespaceConfiguration
     let notifier: (any KernelNotifier)?
@@ -120,7 +120,7 @@ extension NamespaceState {
             prefix: place.directory.prefix + payload + (isPart ? [] : [0x2F]),
             spelt: isPart ? place.directory.spelt + payload.count : 0,
             listing: Listing(id: nextListing))
-        nextListing += 1
+        nextListing &+= 1
         directory.lastUsed = tick
         directories[number] = directory
         account(directory)
@@ -151,7 +151,7 @@ extension NamespaceState {
 
 extension NamespaceState {
     /// Counts lookups on a record's inode, making the inode when it is not in use.
-    mutating func hold(_ place: Place, lookups: UInt32) {
+    mutating func hold(_ place: Place, lookups: UInt64) {
         let entry = place.entry
         if entry.flags.contains(.held) {
             inodes.update(entry.number) { $0.lookups += lookups }
@@ -168,7 +168,7 @@ extension NamespaceState {
     /// The kernel forgets lookups; an inode nobody uses any more is freed.
     mutating func forget(_ number: InodeNumber, count: UInt64) {
         guard number != Self.rootInode else { return }
-        inodes.update(number) { $0.lookups -= UInt32(min(count, UInt64($0.lookups))) }
+        inodes.update(number) { $0.lookups -= min(count, $0.lookups) }
         freeIfUnused(number)
     }
 
@@ -203,7 +203,8 @@ extension NamespaceState {
         var since: Duration?
         if !entry.flags.contains(.single) { since = listing.finishedAt ?? now }
         if entry.checked != 0 {
-            let checked = origin + .milliseconds(Int64(entry.checked))
+            // Wraps after 49 days; the difference stays right.
+            let checked = now - .milliseconds(Int64(stamp(now) &- entry.checked))
             since = max(since ?? checked, checked)
         }
         return since.flatMap(remaining(since:))
@@ -226,11 +227,13 @@ extension NamespaceState {
     /// The timeout of what was confirmed just now.
     var fullTimeout: Duration { configuration.timeToLive ?? Self.forever }
 
-    /// Now, for `Entry.checked`; never 0.
-    var checkedNow: UInt32 {
-        let age = now - origin
-        let milliseconds =
-            age.components.seconds * 1000 + age.components.attoseconds / 1_000_000_000_000_000
+    /// Now, for `Entry.checked`.
+    var checkedNow: UInt32 { stamp(now) }
+
+    /// A time as `Entry.checked` keeps it: milliseconds, never 0.
+    func stamp(_ time: Duration) -> UInt32 {
+        let age = (time - origin).components
+        let milliseconds = age.seconds * 1000 + age.attoseconds / 1_000_000_000_000_000
         return max(1, UInt32(truncatingIfNeeded: milliseconds))
     }
 }

@@ -2,8 +2,8 @@
 //
 // A handle walks one listing, its snapshot: d_off is 1 behind `.`, 2 behind `..`, and position + 3
 // behind a name of that listing, so seekdir, telldir and a change in mid-listing neither lose nor
-// repeat a name. rewinddir takes a new snapshot when the old one is stale. Names of a listing that is
-// still being fetched are given as they come.
+// repeat a name. rewinddir takes a new snapshot when the old one is stale. Names of a listing that
+// is still being fetched are given as they come.
 
 import Operations
 import S3

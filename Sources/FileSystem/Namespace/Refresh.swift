@@ -37,8 +37,13 @@ extension NamespaceState {
 
     func isFresh(_ number: InodeNumber) -> Bool {
         guard let place = place(of: number) else { return number == Self.rootInode }
+        let entry = place.entry
+        guard entry.flags.isDisjoint(with: [.gone, .suspect]) else { return false }
+        if configuration.timeToLive == .zero {
+            // The lookup that every open makes has just asked.
+            return entry.checked != 0 && checkedNow &- entry.checked < 1000
+        }
         return remaining(place.listing, place.position) != nil
-            && !place.entry.flags.contains(.gone)
     }
 
     mutating func refresh(

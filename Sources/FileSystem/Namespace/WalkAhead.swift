@@ -2,9 +2,9 @@
 //
 // `ls -R`, find, du, rsync and cp -r open directories depth first, in listing order, one after the
 // other: over a far link that is one round trip per directory. When a directory is opened that such
-// a walk would open next, the ones behind it (in depth-first order, as far as memory knows the tree)
-// are listed at once: two, then 4, 8, 16, 32, for as long as the guess holds. An opening elsewhere
-// begins another walk and asks for nothing; a few walks are followed at the same time.
+// a walk would open next, the ones behind it (in depth-first order, as far as memory knows the
+// tree) are listed at once: two, then 4, 8, 16, 32, for as long as the guess holds. An opening
+// elsewhere begins another walk and asks for nothing; a few walks are followed at the same time.
 
 import Operations
 import S3
@@ -15,6 +15,8 @@ struct Walk {
     var last: InodeNumber
     /// Directories to have listed ahead; 0 until the first guess held.
     var window: Int
+    /// Listings it may still cause before it is carried on.
+    var budget = 0
     var used: UInt64
 }
 
@@ -22,7 +24,8 @@ extension NamespaceState {
     private static let walkLimit = 8
     private static let windowLimit = 32
     private static let aheadLimit = 32
-    /// Records looked at to find the next directories: a directory of 100,000 files is not searched.
+    /// Records looked at to find the next directories: a directory of 100,000 files is not
+    /// searched.
     private static let searchLimit = 4096
 
     /// A directory is being read: does it carry a walk on?
@@ -37,7 +40,8 @@ extension NamespaceState {
             walks[index].last = number
             walks[index].window = min(Self.windowLimit, max(2, walks[index].window * 2))
             walks[index].used = tick
-            extend(walks[index])
+            walks[index].budget = 2 * walks[index].window
+            extend(index)
             return
         }
         if walks.count >= Self.walkLimit,
@@ -50,7 +54,7 @@ extension NamespaceState {
 
     /// Listings ahead came in: their sub-directories may be next.
     private mutating func extendWalks() {
-        for walk in walks where walk.window > 0 { extend(walk) }
+        for index in walks.indices where walks[index].budget > 0 { extend(index) }
     }
 
     /// Near misses count too: sorting by locale, or a directory pruned from the walk.
@@ -59,17 +63,22 @@ extension NamespaceState {
             || following(last, limit: 2, descending: false).contains { $0.entry.number == number }
     }
 
-    private mutating func extend(_ walk: Walk) {
+    private mutating func extend(_ index: Int) {
+        // Without a time to live nothing that is fetched ahead may be believed later.
+        guard configuration.timeToLive != .zero else { return }
+        let walk = walks[index]
         for place in following(walk.last, limit: walk.window, descending: true) {
+            guard walks[index].budget > 0 else { return }
             guard aheadInFlight < Self.aheadLimit else { return }
             // Guesses may fill half of the room, or they would push each other out.
             guard aheadBytes < configuration.memoryLimit / 2 else { return }
             let directory = directories[place.entry.number] ?? makeDirectory(at: place)
-            guard directory.lister == nil, remaining(directory) == nil,
+            guard directory.lister == nil, directory.aheadBytes == 0, remaining(directory) == nil,
                 directory.listing.failure == nil, now >= directory.quietUntil
             else { continue }
             tick += 1
             directory.lastUsed = tick
+            walks[index].budget -= 1
             startListing(of: directory, for: .ahead)
         }
     }

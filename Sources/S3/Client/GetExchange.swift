@@ -15,7 +15,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
     /// Set by the first response that made sense.
     private var object: ObjectHead?
     /// The end of what is wanted, known with `object`.
-    private var end_: Int64 = 0
+    private var wantedEnd: Int64 = 0
     /// The object's offset of the next byte to hand on.
     private var next: Int64
     /// The object's offset of the next byte of the response, and the end of the response.
@@ -30,7 +30,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
         precondition(next >= 0 && !(request.range?.isEmpty ?? false), "an empty range")
     }
 
-    var isComplete: Bool { object != nil && next == end_ }
+    var isComplete: Bool { object != nil && next == wantedEnd }
 
     private var pinned: ETag? { object?.etag ?? request.ifMatch }
 
@@ -40,9 +40,9 @@ final class GetExchange: Exchange, @unchecked Sendable {
         if object != nil {
             // No range at first and nothing received: a plain GET again.
             if request.range != nil || next > 0 {
-                spec.headers.append(("Range", "bytes=\(next)-\(end_ - 1)"))
+                spec.headers.append(("Range", "bytes=\(next)-\(wantedEnd - 1)"))
             }
-            spec.expectedBody = end_ - next
+            spec.expectedBody = wantedEnd - next
         } else if let range = request.range {
             spec.headers.append(
                 ("Range", "bytes=\(range.lowerBound)-\(range.upperBound - 1)"))
@@ -74,7 +74,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
             return nil
         }
         object = found
-        end_ = min(request.range?.upperBound ?? total, total)
+        wantedEnd = min(request.range?.upperBound ?? total, total)
         receiver.receive(head: found)
         return nil
     }
@@ -89,7 +89,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
             guard asksRange, let (range, total) = headers.contentRange else {
                 return (context.malformed("206 without a sensible Content-Range"), 0)
             }
-            let wanted = object != nil ? end_ : min(request.range?.upperBound ?? total, total)
+            let wanted = object != nil ? wantedEnd : min(request.range?.upperBound ?? total, total)
             guard range.lowerBound == next, range.upperBound == wanted else {
                 return (
                     context.malformed(
@@ -134,14 +134,14 @@ final class GetExchange: Exchange, @unchecked Sendable {
         let start = place
         place += Int64(bytes.count)
         let from = max(start, next)
-        let to = min(place, end_)
+        let to = min(place, wantedEnd)
         if from < to {
             let wanted = unsafe UnsafeRawBufferPointer(
                 rebasing: bytes[Int(from - start)..<Int(to - start)])
             next = to
             unsafe receiver.receive(bytes: wanted, at: from)
         }
-        return next == end_ && place < bodyEnd ? .enough : .more
+        return next == wantedEnd && place < bodyEnd ? .enough : .more
     }
 
     func end() -> AttemptFailure? {
@@ -150,7 +150,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
             StoreError(
                 kind: .network, operation: operation, status: context?.status,
                 requestID: context?.requestID,
-                message: "the body ended early, \(end_ - next) bytes are missing"),
+                message: "the body ended early, \(wantedEnd - next) bytes are missing"),
             .backoff(after: nil))
     }
 

@@ -1,0 +1,196 @@
+// The SQLite index: which objects are cached, how many bytes each has on disk and when it was last
+// used, and how much space each running process has claimed. Never on the data path.
+//
+// It is an account, not the truth: the truth is in the .map files, and the index can be rebuilt from
+// them. The sum of objects' bytes and claims is kept by triggers, so that a claim costs no scan.
+//
+// user_version 1. The journal of writes, the staged files and attributes by key + ETag get tables of
+// their own with later versions.
+
+import GRDB
+
+/// The index of one cache directory; errors are SQLite's.
+final class Index: Sendable {
+    /// What a flush tells of an object.
+    struct Change {
+        var name: ObjectName
+        var identity: ObjectIdentity
+        /// Bytes on disk now; nil when the object was only used.
+        var bytes: Int64?
+        /// Milliseconds since 1970.
+        var used: Int64
+    }
+
+    /// An object as the index knows it.
+    struct Row {
+        var name: ObjectName
+        var identity: ObjectIdentity
+        var bytes: Int64
+        var used: Int64
+    }
+
+    /// The index is of a newer version of the program.
+    struct TooNew: Error {}
+
+    static let version = 1
+    let database: DatabaseQueue
+
+    init(path: String) throws {
+        var configuration = Configuration()
+        configuration.journalMode = .wal
+        configuration.busyMode = .timeout(5)
+        configuration.label = "pail-index"
+        database = try DatabaseQueue(path: path, configuration: configuration)
+        try database.write { database in
+            let version = try Int.fetchOne(database, sql: "PRAGMA user_version") ?? 0
+            if version > Self.version { throw TooNew() }
+            if version == 0 { try database.execute(sql: Self.schema) }
+        }
+    }
+
+    private static let schema = """
+        CREATE TABLE objects (
+            name BLOB NOT NULL PRIMARY KEY, store TEXT NOT NULL, key BLOB NOT NULL,
+            etag TEXT NOT NULL, size INTEGER NOT NULL, bytes INTEGER NOT NULL,
+            used INTEGER NOT NULL);
+        CREATE INDEX objects_used ON objects (used);
+        CREATE TABLE owners (id TEXT NOT NULL PRIMARY KEY, claimed INTEGER NOT NULL);
+        CREATE TABLE settings (name TEXT NOT NULL PRIMARY KEY, value);
+        INSERT INTO settings VALUES ('bytes', 0);
+        CREATE TRIGGER objects_insert AFTER INSERT ON objects BEGIN
+            UPDATE settings SET value = value + new.bytes WHERE name = 'bytes'; END;
+        CREATE TRIGGER objects_update AFTER UPDATE OF bytes ON objects
+            WHEN old.bytes <> new.bytes BEGIN
+            UPDATE settings SET value = value + new.bytes - old.bytes WHERE name = 'bytes'; END;
+        CREATE TRIGGER objects_delete AFTER DELETE ON objects BEGIN
+            UPDATE settings SET value = value - old.bytes WHERE name = 'bytes'; END;
+        PRAGMA user_version = 1;
+        """
+
+    /// Tells what was written and used since the last flush.
+    func flush(owner: String, claimed: Int64, changes: [Change]) throws {
+        try database.write { database in
+            for change in changes { try Self.apply(change, database) }
+            try database.execute(
+                sql: """
+                    INSERT INTO owners VALUES (?, ?)
+                    ON CONFLICT (id) DO UPDATE SET claimed = excluded.claimed
+                    """, arguments: [owner, claimed])
+        }
+    }
+
+    static func apply(_ change: Change, _ database: Database) throws {
+        let name = DataOfBytes(change.name.bytes)
+        guard let bytes = change.bytes else {
+            try database.execute(
+                sql: "UPDATE objects SET used = max(used, ?) WHERE name = ?",
+                arguments: [change.used, name.value])
+            return
+        }
+        try database.execute(
+            sql: """
+                INSERT INTO objects (name, store, key, etag, size, bytes, used)
+                VALUES (?, ?, ?, ?, ?, ?, ?)
+                ON CONFLICT (name) DO UPDATE
+                SET bytes = excluded.bytes, used = max(used, excluded.used)
+                """,
+            arguments: [
+                name.value, change.identity.store, DataOfBytes(change.identity.key).value,
+                change.identity.etag, change.identity.size, bytes, change.used,
+            ])
+    }
+
+    /// Bytes of all objects and all claims, and of the claims alone.
+    func totals() throws -> (all: Int64, claimed: Int64) {
+        try database.read { try Self.totals($0) }
+    }
+
+    private static func totals(_ database: Database) throws -> (all: Int64, claimed: Int64) {
+        let bytes =
+            try Int64.fetchOne(database, sql: "SELECT value FROM settings WHERE name = 'bytes'")
+            ?? 0
+        let claimed =
+            try Int64.fetchOne(database, sql: "SELECT coalesce(sum(claimed), 0) FROM owners") ?? 0
+        return (bytes + claimed, claimed)
+    }
+
+    /// Raises `owner`'s claim to `claimed` if all fits below `limit` then, in one transaction.
+    func claim(owner: String, from old: Int64, to claimed: Int64, limit: Int64) throws -> Bool {
+        try database.write { database in
+            let total = try Self.totals(database).all
+            guard total + claimed - old <= limit else { return false }
+            try database.execute(
+                sql: "UPDATE owners SET claimed = ? WHERE id = ?", arguments: [claimed, owner])
+            return true
+        }
+    }
+
+    /// The objects longest unused, oldest first.
+    func oldest(_ count: Int) throws -> [Row] {
+        try rows("SELECT * FROM objects ORDER BY used LIMIT ?", [count])
+    }
+
+    /// Up to `count` objects in the order they came to the index, after row `after`.
+    func rows(after: Int64, count: Int) throws -> (rows: [Row], last: Int64) {
+        try database.read { database in
+            let found = try GRDB.Row.fetchAll(
+                database,
+                sql: "SELECT rowid, * FROM objects WHERE rowid > ? ORDER BY rowid LIMIT ?",
+                arguments: [after, count])
+            return (found.compactMap(Self.row), found.last.map { $0["rowid"] } ?? after)
+        }
+    }
+
+    private func rows(_ sql: String, _ arguments: StatementArguments) throws -> [Row] {
+        try database.read { database in
+            try GRDB.Row.fetchAll(database, sql: sql, arguments: arguments)
+                .compactMap(Self.row)
+        }
+    }
+
+    private static func row(_ row: GRDB.Row) -> Row? {
+        guard let name = ObjectName(bytes: DataOfBytes.bytes(row["name"])) else { return nil }
+        return Row(
+            name: name,
+            identity: ObjectIdentity(
+                store: row["store"], key: DataOfBytes.bytes(row["key"]), etag: row["etag"],
+                size: row["size"]),
+            bytes: row["bytes"], used: row["used"])
+    }
+
+    func remove(_ names: [ObjectName]) throws {
+        try database.write { database in
+            for name in names {
+                try database.execute(
+                    sql: "DELETE FROM objects WHERE name = ?",
+                    arguments: [DataOfBytes(name.bytes).value])
+            }
+        }
+    }
+
+    /// Every process that has the directory open, or died with it open.
+    func ownerNames() throws -> [String] {
+        try database.read { try String.fetchAll($0, sql: "SELECT id FROM owners") }
+    }
+
+    func removeOwner(_ id: String) throws {
+        try database.write {
+            try $0.execute(sql: "DELETE FROM owners WHERE id = ?", arguments: [id])
+        }
+    }
+
+    /// A number kept for `pail cache show`.
+    func setting(_ name: String) throws -> Int64? {
+        try database.read {
+            try Int64.fetchOne(
+                $0, sql: "SELECT value FROM settings WHERE name = ?", arguments: [name])
+        }
+    }
+
+    func set(_ name: String, _ value: Int64) throws {
+        try database.write {
+            try $0.execute(
+                sql: "INSERT OR REPLACE INTO settings VALUES (?, ?)", arguments: [name, value])
+        }
+    }
+}

@@ -1,0 +1,89 @@
+// From our words to libfuse's structures.
+
+internal import CFuse
+internal import Glibc
+internal import Operations
+
+extension FileAttributes {
+    /// The same as `stat(2)` has it. Blocks are 512 bytes and never 0 for data (a file with size and
+    /// no blocks looks sparse to cp and tar).
+    var status: stat {
+        var status = stat()
+        status.st_ino = UInt(inode)
+        // S_IFREG, S_IFDIR, S_IFLNK of inode(7).
+        let type: mode_t =
+            switch kind {
+            case .file: 0o100000
+            case .directory: 0o040000
+            case .symbolicLink: 0o120000
+            }
+        status.st_mode = type | mode_t(permissions & 0o7777)
+        status.st_nlink = nlink_t(linkCount)
+        status.st_uid = uid
+        status.st_gid = gid
+        status.st_size = Int(size)
+        status.st_blksize = blksize_t(blockSize)
+        status.st_blocks = blkcnt_t((size + 511) / 512)
+        var (seconds, nanoseconds) = modified.quotientAndRemainder(dividingBy: 1_000_000_000)
+        if nanoseconds < 0 {
+            seconds -= 1
+            nanoseconds += 1_000_000_000
+        }
+        let time = timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
+        status.st_atim = time
+        status.st_mtim = time
+        status.st_ctim = time
+        return status
+    }
+}
+
+extension Duration {
+    /// Ten years: "for ever" for the kernel, far from the overflow of its jiffies.
+    private static let longest = 315_360_000.0
+
+    /// Seconds for the kernel, from 0 to ten years.
+    var kernelSeconds: Double {
+        let (seconds, attoseconds) = components
+        return min(max(Double(seconds) + Double(attoseconds) * 1e-18, 0), Self.longest)
+    }
+}
+
+extension EntryAnswer {
+    /// As libfuse wants it; without attributes inode 0, a negative entry.
+    var parameters: fuse_entry_param {
+        var entry = fuse_entry_param()
+        if let attributes {
+            entry.ino = attributes.inode
+            entry.attr = attributes.status
+        }
+        // Inode numbers are never reused within a mount, so one generation does.
+        entry.generation = 1
+        entry.entry_timeout = entryTimeout.kernelSeconds
+        entry.attr_timeout = attributesTimeout.kernelSeconds
+        return entry
+    }
+}
+
+extension FileSystemStatistics {
+    /// As `statvfs(3)` has it.
+    var status: statvfs {
+        var status = statvfs()
+        status.f_bsize = UInt(blockSize)
+        status.f_frsize = UInt(blockSize)
+        status.f_blocks = UInt(blocks)
+        status.f_bfree = UInt(freeBlocks)
+        status.f_bavail = UInt(freeBlocks)
+        status.f_files = UInt(files)
+        status.f_ffree = UInt(freeFiles)
+        status.f_favail = UInt(freeFiles)
+        status.f_namemax = UInt(nameLimit)
+        return status
+    }
+}
+
+/// The bytes of a C string, without the NUL.
+func bytes(of name: UnsafePointer<CChar>?) -> [UInt8] {
+    guard let name = unsafe name else { return [] }
+    return unsafe [UInt8](
+        UnsafeRawBufferPointer(start: UnsafeRawPointer(name), count: strlen(name)))
+}

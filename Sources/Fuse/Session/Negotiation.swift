@@ -1,0 +1,27 @@
+// What we ask of the kernel at INIT.
+//
+// Why each: ASYNC_READ and PARALLEL_DIROPS let requests of one file or directory overlap.
+// READDIRPLUS: attributes come free with a listing. EXPLICIT_INVAL_DATA instead of AUTO_INVAL_DATA:
+// the file system compares ETags and invalidates precisely; a changed mtime alone must not cost the
+// page cache. HANDLE_KILLPRIV spares a getxattr(security.capability) per write. No writeback cache:
+// the kernel would own size and mtime. No splice: slower than pooled memory when measured.
+
+internal import CFuse
+
+/// The capabilities wanted where offered.
+private let wanted: UInt32 =
+    UInt32(FUSE_CAP_ASYNC_READ) | UInt32(FUSE_CAP_ASYNC_DIO) | UInt32(FUSE_CAP_ATOMIC_O_TRUNC)
+    | UInt32(FUSE_CAP_READDIRPLUS) | UInt32(FUSE_CAP_PARALLEL_DIROPS)
+    | UInt32(FUSE_CAP_HANDLE_KILLPRIV) | UInt32(FUSE_CAP_CACHE_SYMLINKS)
+    | UInt32(FUSE_CAP_EXPLICIT_INVAL_DATA)
+
+/// Fills the answer to INIT.
+func negotiate(_ connection: inout fuse_conn_info) {
+    connection.want = connection.capable & wanted
+    connection.max_read = UInt32(MountOptions.transferSize)
+    connection.max_write = UInt32(MountOptions.transferSize)
+    // The kernel offers 128 KiB and libfuse takes the minimum; see Readahead.swift.
+    connection.max_readahead = UInt32(MountOptions.transferSize)
+    connection.max_background = 64
+    connection.congestion_threshold = 48
+}
