@@ -1,9 +1,10 @@
 // The end of a run: without faults and after the TTL, the mount shows exactly the bucket; closed and
 // forgotten, it holds nothing.
 
-@testable import FileSystem
 import Operations
 import Simulation
+
+@testable import FileSystem
 
 extension RandomSimulation {
     func end() {
@@ -23,7 +24,9 @@ extension RandomSimulation {
         if !driver.openFiles.isEmpty || !driver.openDirectories.isEmpty { problem("still open") }
         driver.forgetAll()
         fileSystem.shutdown()
-        if !scheduler.runUntilIdle(maxSteps: 100_000) { problem("work goes on for ever: \(lastRequests)") }
+        if !scheduler.runUntilIdle(maxSteps: 100_000) {
+            problem("work goes on for ever: \(lastRequests)")
+        }
         // What is kept in memory for the next reader must be all there is.
         while let content = fileSystem.context.idle.evictOne(guesses: true) {
             fileSystem.context.contents.dropIfUnused(content)
@@ -49,7 +52,11 @@ extension RandomSimulation {
                         problem("the end: \(text) is listed, but lookup says no")
                         continue
                     }
-                    if found.kind != name.attributes.kind || found.kind == .file && found != name.attributes { problem("the end: \(text) is \(found), listed as \(name.attributes)") }
+                    if found.kind != name.attributes.kind
+                        || found.kind == .file && found != name.attributes
+                    {
+                        problem("the end: \(text) is \(found), listed as \(name.attributes)")
+                    }
                     guard let wanted = expected.removeValue(forKey: full) else {
                         problem("the end: \(text) is not in the bucket")
                         continue
