@@ -57,7 +57,8 @@ public final class FileSystemDriver: Sendable {
     @discardableResult
     public func wait(for pending: PendingOperation) -> Bool {
         let end = scheduler.now + patience
-        while !pending.isAnswered, scheduler.step(until: end) {}
+        var steps = 0
+        while !pending.isAnswered, steps < 1_000_000, scheduler.step(until: end) { steps += 1 }
         return pending.isAnswered
     }
 
@@ -73,6 +74,16 @@ public final class FileSystemDriver: Sendable {
         then: @escaping @Sendable (Result<Value, Errno>) -> Void,
         _ ask: (Reply<Value>) -> Void
     ) -> Pending<Value> {
+        let pending = pend(description, note, then: then)
+        ask(pending.reply { $0 })
+        return pending
+    }
+
+    /// Enters an operation in the books, until it is answered.
+    private func pend<Value: Sendable>(
+        _ description: String, _ note: @escaping @Sendable (inout Books, Value) -> Void,
+        then: @escaping @Sendable (Result<Value, Errno>) -> Void
+    ) -> Pending<Value> {
         let id = books.withLock { books in
             books.nextID += 1
             return books.nextID
@@ -85,7 +96,6 @@ public final class FileSystemDriver: Sendable {
             then(result)
         }
         books.withLock { $0.pending[id] = pending }
-        if let reply = pending.reply { ask(reply) }
         return pending
     }
 
@@ -171,22 +181,23 @@ public final class FileSystemDriver: Sendable {
         try value(beginOpen(inode, flags: flags))
     }
 
-    /// As READ; the bytes are copied out before the answer's buffers go.
+    /// As READ; the bytes are copied and the answer's buffers let go.
     @discardableResult
     public func beginRead(
         _ handle: HandleNumber, offset: Int64, size: Int,
         then: @escaping @Sendable (Result<[UInt8], Errno>) -> Void = { _ in }
-    ) -> Pending<ReadAnswer> {
+    ) -> Pending<[UInt8]> {
         let inode = books.withLock { $0.files[handle] ?? 0 }
-        return begin(
-            "read \(inode) handle \(handle) at \(offset) size \(size)", { _, _ in },
-            then: { then($0.map(\.bytes)) },
-            { operations.read(inode: inode, handle: handle, offset: offset, size: size, reply: $0) }
-        )
+        let pending: Pending<[UInt8]> = pend(
+            "read \(inode) handle \(handle) at \(offset) size \(size)", { _, _ in }, then: then)
+        operations.read(
+            inode: inode, handle: handle, offset: offset, size: size,
+            reply: pending.reply(\.bytes))
+        return pending
     }
 
     public func read(_ handle: HandleNumber, offset: Int64, size: Int) throws(Errno) -> [UInt8] {
-        try value(beginRead(handle, offset: offset, size: size)).bytes
+        try value(beginRead(handle, offset: offset, size: size))
     }
 
     /// Reads a file to its end in requests of `size`, as `cat` does.
@@ -226,7 +237,7 @@ public final class FileSystemDriver: Sendable {
         _ begin: (@escaping @Sendable (Result<Void, Errno>) -> Void) -> Void
     ) throws(Errno) {
         let pending = Pending<Void>("close")
-        begin { pending.reply?.answer($0) }
+        begin { pending.take($0) }
         try value(pending)
     }
 

@@ -25,7 +25,9 @@ public final class Pending<Value: Sendable>: PendingOperation, @unchecked Sendab
     private let state = Mutex(State())
 
     private struct State {
-        var reply: Reply<Value>?
+        /// The reply, and how to interrupt it, until it is answered.
+        var reply: AnyObject?
+        var interrupt: (@Sendable () -> Bool)?
         var result: Result<Value, Errno>?
         var then: (@Sendable (Result<Value, Errno>) -> Void)?
     }
@@ -35,20 +37,30 @@ public final class Pending<Value: Sendable>: PendingOperation, @unchecked Sendab
         _ description: String, then: @escaping @Sendable (Result<Value, Errno>) -> Void = { _ in }
     ) {
         super.init(description)
-        let reply = Reply<Value> { [weak self] result in self?.take(result) }
-        state.withLock { state in
-            state.reply = reply
-            state.then = then
-        }
+        state.withLock { $0.then = then }
     }
 
-    private func take(_ result: Result<Value, Errno>) {
+    /// The reply to hand to the file system, once.
+    ///
+    /// - Parameter convert: what is kept of the answer, which itself is let go (a read's buffers).
+    func reply<Answer>(_ convert: @escaping @Sendable (Answer) -> Value) -> Reply<Answer> {
+        let reply = Reply<Answer> { [weak self] result in self?.take(result.map(convert)) }
+        state.withLock { state in
+            state.reply = reply
+            state.interrupt = { [weak reply] in reply?.fail(.interrupted) ?? false }
+        }
+        return reply
+    }
+
+    /// Takes the answer.
+    func take(_ result: Result<Value, Errno>) {
         let (then, reply) = state.withLock { state in
             precondition(state.result == nil, "answered twice")
             state.result = result
             defer {
                 state.then = nil
                 state.reply = nil
+                state.interrupt = nil
             }
             return (state.then, state.reply)
         }
@@ -56,16 +68,13 @@ public final class Pending<Value: Sendable>: PendingOperation, @unchecked Sendab
         _ = reply
     }
 
-    /// To be handed to the file system; nil once answered.
-    var reply: Reply<Value>? { state.withLock { $0.reply } }
-
     /// The answer, if it is there.
     public var result: Result<Value, Errno>? { state.withLock { $0.result } }
 
     public override var isAnswered: Bool { result != nil }
 
     @discardableResult
-    public override func interrupt() -> Bool { reply?.fail(.interrupted) ?? false }
+    public override func interrupt() -> Bool { state.withLock { $0.interrupt }?() ?? false }
 }
 
 /// One name of a directory page.

@@ -28,6 +28,7 @@ public final class SimulatedStore: ObjectStore {
         /// The number of the log's first request; those before were dropped by `resetRequests`.
         var logStart = 0
         var versions = 0
+        var pending = 0
     }
 
     /// - Parameter seed: decides pieces, delays and faults.
@@ -127,7 +128,7 @@ public final class SimulatedStore: ObjectStore {
 
     /// Requests that have not ended.
     public var pendingRequests: Int {
-        state.withLock { $0.log.count { $0.outcome == .pending } }
+        state.withLock { $0.pending }
     }
 
     /// Forgets the requests so far.
@@ -338,6 +339,7 @@ public final class SimulatedStore: ObjectStore {
         let now = scheduler.now
         return state.withLock { state in
             let id = state.logStart + state.log.count
+            state.pending += 1
             state.log.append(
                 RecordedRequest(
                     operation: operation, key: key, range: range, ifMatch: ifMatch, list: list,
@@ -381,6 +383,7 @@ public final class SimulatedStore: ObjectStore {
 
     private func record(_ id: Int, _ kind: StoreError.Kind?) {
         state.withLock { state in
+            state.pending -= 1
             let index = id - state.logStart
             guard index >= 0 else { return }
             precondition(state.log[index].outcome == .pending, "a request ended twice")

@@ -32,7 +32,7 @@ extension RandomSimulation {
                     wasRough: isRough || lastRough >= start)
             case .failure(let errno):
                 nodes[inode]!.uses -= 1
-                judge(errno, start: start, node.prefix, node.name, text)
+                judge(errno, start: start, node.prefix, node.name, text, inode: inode)
             }
         }
     }

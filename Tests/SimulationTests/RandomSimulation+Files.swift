@@ -39,7 +39,9 @@ extension RandomSimulation {
             case .failure(let errno):
                 nodes[inode]!.uses -= 1
                 count("open failed")
-                judge(errno, start: start, node.prefix, node.name, "open \(inode) \(key)")
+                judge(
+                    errno, start: start, node.prefix, node.name, "open \(inode) \(key)",
+                    inode: inode)
             }
         }
         interruptible.append(pending)

@@ -106,14 +106,17 @@ extension RandomSimulation {
     /// Judges an error: a fault, an interrupt, or ESTALE for what changed.
     func judge(
         _ errno: Errno, start: Duration, _ prefix: [UInt8], _ name: [UInt8], _ what: String,
-        parent: InodeNumber? = nil
+        inode: InodeNumber = 0, parent: InodeNumber? = nil
     ) {
         if errno == .interrupted || isFault(errno, start: start) { return }
         if errno == .stale, plan.hasChanges {
             let since = min(start, since(timeout: .zero))
             let history = model.history(prefix, name, from: since, to: scheduler.now)
             let isSettled = history.states.allSatisfy { $0 != nil && $0 == history.states[0] }
-            let isSteady = history.isDirectoryThroughout || history.isFileThroughout && isSettled
+            // A file that became a directory is another inode; the old one is stale.
+            let isSteady =
+                nodes[inode]?.isDirectory ?? false
+                ? history.isDirectoryThroughout : history.isFileThroughout && isSettled
             // The directory itself may be what has gone.
             if parent != nil || !isSteady { return }
         }
@@ -138,7 +141,7 @@ extension RandomSimulation {
                 let since = since(timeout: answer.timeout)
                 judge(answer.attributes, node.prefix, node.name, since: since, text)
             case .failure(let errno):
-                judge(errno, start: start, node.prefix, node.name, text)
+                judge(errno, start: start, node.prefix, node.name, text, inode: inode)
             }
         }
         interruptible.append(pending)
@@ -163,7 +166,7 @@ extension RandomSimulation {
             // The object is gone: HEAD says so.
             case .failure(.noEntry) where name == "version-id" && plan.hasChanges: break
             case .failure(let errno):
-                judge(errno, start: start, node.prefix, node.name, text)
+                judge(errno, start: start, node.prefix, node.name, text, inode: inode)
             case .success(let value):
                 let versions = store.history(of: key).compactMap(\.object)
                 let expected: [String] =

@@ -189,8 +189,11 @@ final class RandomSimulation: @unchecked Sendable {
         blocks.faults = BlockFaults()
         blocks.isFull = false
         let end = scheduler.now + .seconds(60)
+        var steps = 0
         while store.pendingRequests > 0 || !driver.unanswered.isEmpty {
             guard scheduler.step(until: end) else { break }
+            steps += 1
+            if steps > 100_000 { return problem("requests for ever: \(lastRequests)") }
         }
         if isRough { lastRough = scheduler.now }
         isRough = false
@@ -216,7 +219,8 @@ final class RandomSimulation: @unchecked Sendable {
     /// believe for `timeout`.
     func since(timeout: Duration) -> Duration {
         guard let ttl = plan.timeToLive else { return .seconds(-1 << 40) }
-        if timeout > ttl { problem("timeout \(timeout) is longer than the TTL") }
+        // The namespace counts in whole milliseconds.
+        if timeout > ttl + .milliseconds(1) { problem("timeout \(timeout) is longer than the TTL") }
         return scheduler.now + timeout - ttl - plan.slack
     }
 
@@ -227,6 +231,13 @@ final class RandomSimulation: @unchecked Sendable {
     }
 
     // MARK: Notes
+
+    /// For messages.
+    var lastRequests: String {
+        store.requests.suffix(4).map {
+            "\($0.operation) \($0.key) \($0.range?.description ?? "") \($0.outcome) at \($0.time)"
+        }.joined(separator: "; ")
+    }
 
     func problem(_ text: String) {
         problems.append("at \(scheduler.now): \(text)")

@@ -19,6 +19,10 @@ struct RandomSimulationTests {
         var judged: [String: Int] = [:]
         var failures = 0
         for seed in stride(from: slice, to: count, by: 4) where failures < 3 {
+            if Self.number("PAIL_STATISTICS") != nil {
+                print("seed \(seed)")
+                fflush(nil)
+            }
             let simulation = Self.play(seed)
             if !simulation.problems.isEmpty { failures += 1 }
             judged.merge(simulation.judged, uniquingKeysWith: +)

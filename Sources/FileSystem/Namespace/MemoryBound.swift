@@ -40,6 +40,7 @@ extension NamespaceState {
     /// Forgets a directory's state; its inode too, unless the kernel has it.
     private mutating func drop(_ directory: Directory) {
         let number = directory.number
+        if directory.aheadBytes > 0 { endWalksAhead() }
         used(directory)
         idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
         if number == Self.rootInode {

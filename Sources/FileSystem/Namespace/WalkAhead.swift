@@ -86,6 +86,8 @@ extension NamespaceState {
     /// A listing made ahead is there and waits for its reader.
     mutating func readyAhead(_ directory: Directory) {
         used(directory)
+        // Too large for the room that is left: it was dropped as soon as it was there.
+        guard directories[directory.number] === directory else { return endWalksAhead() }
         directory.aheadBytes = directory.bytes
         aheadBytes += directory.aheadBytes
         extendWalks()
@@ -95,6 +97,12 @@ extension NamespaceState {
     mutating func used(_ directory: Directory) {
         aheadBytes -= directory.aheadBytes
         directory.aheadBytes = 0
+    }
+
+    /// Guesses push each other out: no more of them until a walk's next step. (Listed again as soon as
+    /// they are dropped, they would be listed and dropped for ever.)
+    mutating func endWalksAhead() {
+        for index in walks.indices { walks[index].window = 0 }
     }
 
     /// The directories behind one in depth-first order, as far as listings in memory know.
