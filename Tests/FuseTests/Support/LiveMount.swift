@@ -99,6 +99,12 @@ final class Child: @unchecked Sendable {
         process.standardInput = FileHandle.nullDevice
         done.enter()
         process.terminationHandler = { [done] _ in done.leave() }
+        // Threads of the pool block signals, and a child inherits that.
+        var none = sigset_t()
+        var old = sigset_t()
+        sigemptyset(&none)
+        pthread_sigmask(SIG_SETMASK, &none, &old)
+        defer { pthread_sigmask(SIG_SETMASK, &old, nil) }
         try process.run()
         for (pipe, isOut) in [(outPipe, true), (errPipe, false)] {
             done.enter()
