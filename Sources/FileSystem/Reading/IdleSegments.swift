@@ -21,13 +21,13 @@ final class IdleSegments: Sendable {
 
     private let queues = Mutex(Queues())
 
-    /// Remembers segments that became idle.
+    /// Remembers segments that became idle. One that was read in part is still wanted by its reader.
     func add(_ segments: [Segment], of content: ObjectContent) {
         guard !segments.isEmpty else { return }
         queues.withLock { queues in
             for segment in segments {
                 let entry = Entry(content: content, segment: segment, ticket: segment.idleTicket)
-                if segment.served > 0 {
+                if segment.isConsumed {
                     queues.consumed.append(entry)
                 } else {
                     queues.unread.append(entry)
