@@ -92,7 +92,8 @@ let package = Package(
             name: "BuffersTests", dependencies: ["Buffers", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "TransportTests", dependencies: ["Transport", "fault-relay"], swiftSettings: strictTests),
+            name: "TransportTests", dependencies: ["Transport", "fault-relay"],
+            swiftSettings: strictTests),
         // A relay between client and server that is slow and breaks, for tests.
         .executableTarget(
             name: "fault-relay", path: "Tests/FaultRelay",

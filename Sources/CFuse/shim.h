@@ -6,6 +6,7 @@
 #include <fuse3/fuse_opt.h>
 #include <pthread.h>
 #include <semaphore.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
@@ -21,6 +22,25 @@ static inline int pail_pipe2(int fds[2], int flags) { return pipe2(fds, flags); 
 static inline int pail_thread_name(pthread_t thread, const char *name) {
     return pthread_setname_np(thread, name);
 }
+
+static inline void pail_wake_ignore(int number) { (void)number; }
+
+/// The signal that interrupts a sleeping thread and does nothing else.
+static inline int pail_wake_signal(void) { return SIGRTMIN + 7; }
+
+/// Lets the signal interrupt the calling thread's system calls (no SA_RESTART).
+static inline void pail_wake_prepare(void) {
+    struct sigaction action;
+    sigset_t set;
+    __builtin_memset(&action, 0, sizeof action);
+    action.sa_handler = pail_wake_ignore;
+    sigaction(pail_wake_signal(), &action, NULL);
+    sigemptyset(&set);
+    sigaddset(&set, pail_wake_signal());
+    pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
+static inline void pail_wake(pthread_t thread) { pthread_kill(thread, pail_wake_signal()); }
 
 /// umount2(2)'s flags.
 static const int pail_mnt_force = 1;

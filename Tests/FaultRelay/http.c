@@ -88,7 +88,8 @@ static void scan_framing(scanner *s, char byte, piece *result) {
         int is_digit = byte >= '0' && byte <= '9', lower = byte | 0x20;
         int is_letter = lower >= 'a' && lower <= 'f';
         if (s->state == S_CHUNK_SIZE && s->line >= 0) {
-            if (is_digit || is_letter) s->left = s->left * 16 + (is_digit ? byte - '0' : lower - 'a' + 10);
+            int digit = is_digit ? byte - '0' : lower - 'a' + 10;
+            if (is_digit || is_letter) s->left = s->left * 16 + digit;
             else s->line = -1000000; // an extension: no more digits
         }
         s->line++;

@@ -49,7 +49,7 @@ typedef struct connection {
     int is_dead;
 } connection;
 
-settings link_settings;
+settings faults;
 statistics counters;
 static connection *links;
 static chunk *spare;
@@ -91,8 +91,9 @@ static void append(connection *l, int from, chunk *c) {
     int64_t start = now_us();
     if (from == CLIENT && start < l->handshake_done) start = l->handshake_done;
     if (start < q->free_at) start = q->free_at;
-    q->free_at = start + (link_settings.rate > 0 ? (int64_t)(c->length / (link_settings.rate * MIB) * 1e6) : 0);
-    c->due = q->free_at + (int64_t)(link_settings.rtt * 500);
+    q->free_at = start;
+    if (faults.rate > 0) q->free_at += (int64_t)(c->length / (faults.rate * MIB) * 1e6);
+    c->due = q->free_at + (int64_t)(faults.rtt * 500);
     if (c->due < q->last_due) c->due = q->last_due; // in order, also when the settings change
     q->last_due = c->due;
     if (q->tail) q->tail->next = c;
@@ -145,7 +146,7 @@ void link_open(int client, int epoll, uint16_t target_port) {
         return;
     }
     l->truncate_in = -1;
-    l->handshake_done = now_us() + (int64_t)(link_settings.rtt * 1000);
+    l->handshake_done = now_us() + (int64_t)(faults.rtt * 1000);
     l->scanners[SERVER].is_response = 1;
     l->next = links;
     links = l;
@@ -154,7 +155,8 @@ void link_open(int client, int epoll, uint16_t target_port) {
         int fd = side == CLIENT ? client : server;
         l->ends[side] = (end_point){fd, 0, 0};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        struct epoll_event e = {EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, {.ptr = &l->ends[side]}};
+        uint32_t wanted = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+        struct epoll_event e = {wanted, {.ptr = &l->ends[side]}};
         epoll_ctl(epoll, EPOLL_CTL_ADD, fd, &e);
     }
 }
@@ -192,7 +194,7 @@ static void from_client(connection *l, chunk *c) {
         piece p = scan(s, c->data + at, c->length - at, 0);
         if (p.head_done) {
             counters.requests[s->method]++;
-            l->swallowing = happens(link_settings.error_503);
+            l->swallowing = happens(faults.error_503);
             counters.errors += (unsigned)l->swallowing;
             if (!l->swallowing) append_bytes(l, CLIENT, s->head, s->head_length);
             s->head_length = 0;
@@ -218,7 +220,7 @@ static void from_server(connection *l, chunk *c) {
     scanner *s = &l->scanners[SERVER];
     queue *q = &l->queues[SERVER];
     size_t keep = c->length;
-    if (happens(link_settings.cut * c->length / MIB)) {
+    if (happens(faults.cut * c->length / MIB)) {
         keep = (size_t)(random_unit() * c->length);
         q->end = END_RESET;
         counters.cut++;
@@ -228,7 +230,7 @@ static void from_server(connection *l, chunk *c) {
         if (p.head_done) {
             s->head_length = 0;
             int has_body = s->state != S_HEAD;
-            if (has_body && happens(link_settings.truncate))
+            if (has_body && happens(faults.truncate))
                 l->truncate_in = (long long)(random_unit() * (s->length > 0 ? s->length : 1));
         }
         if (p.is_body && l->truncate_in >= 0) {
@@ -240,7 +242,7 @@ static void from_server(connection *l, chunk *c) {
             }
             l->truncate_in -= (long long)p.length;
         }
-        if (p.is_body && happens(link_settings.corrupt * p.length / MIB)) {
+        if (p.is_body && happens(faults.corrupt * p.length / MIB)) {
             c->data[at + (size_t)(random_unit() * p.length)] ^= 0x20;
             counters.corrupted++;
         }
@@ -255,8 +257,8 @@ static void pump_in(connection *l, int side) {
     end_point *e = &l->ends[side];
     queue *q = &l->queues[side];
     size_t most = CHUNK;
-    if (link_settings.rate > 0 && link_settings.rate * MIB * 0.005 < most) { // at most 5 ms of the link at once
-        most = (size_t)(link_settings.rate * MIB * 0.005);
+    if (faults.rate > 0 && faults.rate * MIB * 0.005 < most) { // at most 5 ms of the link at once
+        most = (size_t)(faults.rate * MIB * 0.005);
         if (most < 4096) most = 4096;
     }
     for (int round = 0; round < ROUNDS && e->readable && q->end == OPEN; round++) {
@@ -315,12 +317,13 @@ int64_t links_service(void) {
     int64_t next = -1, now = now_us();
     for (connection **at = &links; *at;) {
         connection *l = *at;
-        for (int side = 0; side < 2 && !l->is_dead && !link_settings.blackhole; side++) {
+        for (int side = 0; side < 2 && !l->is_dead && !faults.blackhole; side++) {
             pump_in(l, side);
             int64_t due = pump_out(l, side, now);
             if (l->is_dead) break;
             end_point *e = &l->ends[side];
-            int has_room = l->queues[side].queued < (l->ends[!side].writable ? QUEUE_LIMIT : BLOCKED_LIMIT);
+            size_t limit = l->ends[!side].writable ? QUEUE_LIMIT : BLOCKED_LIMIT;
+            int has_room = l->queues[side].queued < limit;
             if (e->readable && has_room && l->queues[side].end == OPEN) due = 0;
             if (due >= 0 && (next < 0 || due < next)) next = due;
         }

@@ -31,8 +31,9 @@ static struct { int fd; size_t length; char line[256]; } talker = {.fd = -1};
 static int listener_tag, control_tag, talker_tag;
 
 static const struct { const char *name; double *value; } variables[] = {
-    {"rtt", &link_settings.rtt}, {"rate", &link_settings.rate}, {"cut", &link_settings.cut}, {"error-503", &link_settings.error_503},
-    {"corrupt", &link_settings.corrupt}, {"truncate", &link_settings.truncate}, {"blackhole", &link_settings.blackhole},
+    {"rtt", &faults.rtt}, {"rate", &faults.rate}, {"cut", &faults.cut},
+    {"error-503", &faults.error_503}, {"corrupt", &faults.corrupt}, {"truncate", &faults.truncate},
+    {"blackhole", &faults.blackhole},
 };
 enum { VARIABLES = sizeof variables / sizeof variables[0] };
 
@@ -44,11 +45,14 @@ static void on_signal(int number) {
 static void describe(char *text, size_t size) {
     unsigned long long all = 0;
     for (int m = 0; m < M_COUNT; m++) all += counters.requests[m];
-    int n = snprintf(text, size, "connections=%llu requests=%llu", counters.connections, all);
+    int n = snprintf(text, size, "connections=%llu requests=%llu",
+        counters.connections, all);
     for (int m = 0; m < M_COUNT; m++)
-        n += snprintf(text + n, size - n, " %s=%llu", method_names[m], counters.requests[m]);
-    snprintf(text + n, size - n, " up=%llu down=%llu cut=%llu errors=%llu corrupted=%llu truncated=%llu\n",
-        counters.up, counters.down, counters.cut, counters.errors, counters.corrupted, counters.truncated);
+        n += snprintf(text + n, size - n, " %s=%llu", method_names[m],
+            counters.requests[m]);
+    snprintf(text + n, size - n,
+        " up=%llu down=%llu cut=%llu errors=%llu corrupted=%llu truncated=%llu\n", counters.up,
+        counters.down, counters.cut, counters.errors, counters.corrupted, counters.truncated);
 }
 
 static void print_statistics(void) {
@@ -211,7 +215,8 @@ int main(int argc, char **argv) {
     listener = listen_on(&listen_port, &listener_tag);
     control = listen_on(&control_port, &control_tag);
     if (listener < 0 || control < 0) {
-        fprintf(stderr, "fault-relay: port %u is taken\n", listener < 0 ? listen_port : control_port);
+        uint16_t port = listener < 0 ? listen_port : control_port;
+        fprintf(stderr, "fault-relay: port %u is taken\n", port);
         return 69;
     }
     printf("listen %u control %u\n", listen_port, control_port);

@@ -21,12 +21,14 @@ typedef struct {
     unsigned long long cut, errors, corrupted, truncated;
 } statistics;
 
-extern settings link_settings;
+extern settings faults;
 extern statistics counters;
 extern const char *const method_names[M_COUNT];
 
 // --- http.c: where heads and bodies are ---------------------------------------------------------
-enum scan_state { S_HEAD, S_LENGTH, S_CHUNK_SIZE, S_CHUNK, S_CHUNK_END, S_TRAILER, S_CLOSE, S_OPAQUE };
+enum scan_state {
+    S_HEAD, S_LENGTH, S_CHUNK_SIZE, S_CHUNK, S_CHUNK_END, S_TRAILER, S_CLOSE, S_OPAQUE
+};
 
 typedef struct {
     int is_response;

@@ -106,6 +106,21 @@ struct LiveTests {
         try await send("DELETE", nil)
     }
 
+    /// Servers differ in whether such keys may be; the signature must be right in any case.
+    @Test func bytesBeyondUTF8AreSignedRight() async throws {
+        try await send("PUT", nil)
+        let client = try client()
+        for byte in UInt8(0x80)...0xFF {
+            let key = ObjectKey([0x62, byte, 0x2F])
+            let got = await get(client, GetRequest(key: key, range: 0..<1))
+            let kind = try #require(got.results.first).kind
+            #expect(kind == .notFound || kind == .other, "\(byte): \(got.results)")
+            let page = try await client.listPage(ListRequest(prefix: key.bytes))
+            #expect(page.objects.isEmpty)
+        }
+        try await send("DELETE", nil)
+    }
+
     @Test func rangesAndConditions() async throws {
         try await send("PUT", nil)
         let key = ObjectKey("numbers")

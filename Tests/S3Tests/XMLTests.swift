@@ -100,6 +100,18 @@ struct XMLTests {
         #expect(try bench.list().get().commonPrefixes == [Array("a%20+b/".utf8)])
     }
 
+    @Test func rawBytesOfAKeyComeBackToo() throws {
+        let raw = Array("가é".utf8) + Array(UInt8(0x80)...0xFF) + Array("-&amp;&#44032;".utf8)
+        let text =
+            Array((head + "<ListBucketResult><CommonPrefixes><Prefix>").utf8) + raw
+            + Array("</Prefix></CommonPrefixes></ListBucketResult>".utf8)
+        let expected = Array("가é".utf8) + Array(UInt8(0x80)...0xFF) + Array("-&가".utf8)
+        for cut in [text.map { [$0] }, [text]] {
+            let bench = try Bench { _, _ in FakeAnswer(chunks: cut) }
+            #expect(try bench.list().get().commonPrefixes == [expected])
+        }
+    }
+
     @Test func serverWordsAreOneLineWithoutControls() {
         let line = ErrorTable.oneLine("a\nb\r\u{1B}[31m" + String(repeating: "x", count: 999))
         #expect(!line.contains("\n") && !line.contains("\u{1B}") && line.count < 320)

@@ -48,12 +48,14 @@ struct EndingTests {
 
     @Test func silenceIsAStall() async {
         let server = silentServer()
-        #expect(await makeTransport().get(server.url).error?.kind == .stalled)
+        let transport = makeTransport { $0.stallTime = .seconds(1) }
+        #expect(await transport.get(server.url).error?.kind == .stalled)
     }
 
     @Test func aDripIsAStall() async {
         let server = dripServer(count: 1, pause: 100_000)
-        let recorder = await makeTransport().get(server.url)
+        let transport = makeTransport { $0.stallTime = .seconds(1) }
+        let recorder = await transport.get(server.url)
         #expect(recorder.error?.kind == .stalled)
         #expect(recorder.head?.status == 200)
     }

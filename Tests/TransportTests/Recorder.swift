@@ -82,12 +82,11 @@ final class Recorder: HTTPReceiver {
     var statistics: HTTPStatistics? { state.withLock { try? $0.result?.get() } }
 }
 
-/// A transport with short limits, for tests.
+/// A transport for tests.
 func makeTransport(
     _ change: (inout TransportConfiguration) -> Void = { _ in }
 ) -> CurlTransport {
     var configuration = TransportConfiguration(userAgent: "pail/test")
-    configuration.stallTime = .seconds(1)
     change(&configuration)
     return CurlTransport(configuration: configuration)
 }

@@ -12,14 +12,18 @@ final class Fetch: GetReceiver {
     let content: ObjectContent
     let segments: [Segment]
     private let context: ReadContext
-    private let buffers: [Buffer]
     private let onHead: (@Sendable (ObjectHead) -> Void)?
     private let onFinish: (@Sendable (Result<Void, StoreError>) -> Void)?
-    private let state = Mutex(State())
+    private let state: Mutex<State>
 
     private struct State: ~Copyable {
+        /// While it runs: the call holds this receiver.
         var call: (any Cancellable)?
         var isCancelled = false
+        var isFinished = false
+        /// The segments' memory; each is let go when its segment is complete, so that a long request
+        /// does not hold on to what was read already.
+        var buffers: [Buffer?]
         /// The segment that takes the next byte, and how much of it is there.
         var index = 0
         var filled = 0
@@ -36,7 +40,7 @@ final class Fetch: GetReceiver {
         self.segments = segments
         self.onHead = onHead
         self.onFinish = onFinish
-        buffers = segments.map { $0.buffer! }
+        state = Mutex(State(buffers: segments.map(\.buffer)))
     }
 
     /// The object's bytes it asks for.
@@ -51,7 +55,7 @@ final class Fetch: GetReceiver {
             GetRequest(key: version.key, range: isWhole ? nil : range, ifMatch: version.etag),
             receiver: self)
         let cancelNow = state.withLock { state in
-            state.call = call
+            if !state.isFinished { state.call = call }
             return state.isCancelled
         }
         if cancelNow { call.cancel() }
@@ -78,17 +82,22 @@ final class Fetch: GetReceiver {
         }
         while rest.count > 0, index < segments.count {
             let segment = segments[index]
+            guard let buffer = state.withLock({ $0.isFinished ? nil : $0.buffers[index] }) else {
+                return
+            }
             let count = min(rest.count, segment.count - filled)
-            unsafe buffers[index].pointer.advanced(by: filled).copyMemory(
+            unsafe buffer.pointer.advanced(by: filled).copyMemory(
                 from: rest.baseAddress!, byteCount: count)
             filled += count
             unsafe rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            wake(content.advance(segment, by: count))
-            if filled == segment.count {
-                context.completed(segment, of: content)
+            let isComplete = filled == segment.count
+            if isComplete {
+                state.withLock { $0.buffers[index] = nil }
                 index += 1
                 filled = 0
             }
+            wake(content.advance(segment, by: count))
+            if isComplete { context.completed(segment, of: content) }
         }
         state.withLock { state in
             state.index = index
@@ -97,7 +106,12 @@ final class Fetch: GetReceiver {
     }
 
     func finish(_ result: Result<Void, StoreError>) {
-        let isComplete = state.withLock { $0.index == segments.count }
+        let isComplete = state.withLock { state in
+            state.isFinished = true
+            state.call = nil
+            state.buffers = []
+            return state.index == segments.count
+        }
         var outcome = result
         if case .success = result, !isComplete {
             outcome = .failure(

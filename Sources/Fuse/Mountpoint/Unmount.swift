@@ -75,8 +75,8 @@ enum Unmount {
         let path = unsafe getenv("PATH").map { unsafe String(cString: $0) } ?? "/usr/bin:/bin"
         var environment = unsafe [strdup("LC_ALL=C"), strdup("PATH=\(path)"), nil]
         defer {
-            unsafe argv.forEach { unsafe free($0) }
-            unsafe environment.forEach { unsafe free($0) }
+            for index in unsafe argv.indices { unsafe free(argv[index]) }
+            for index in unsafe environment.indices { unsafe free(environment[index]) }
         }
         var child: pid_t = 0
         let result = unsafe posix_spawnp(

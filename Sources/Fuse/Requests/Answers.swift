@@ -167,15 +167,16 @@ extension Answers {
     }
 
     static func lateOpen(_ request: Request, _ answer: OpenAnswer) {
-        request.core.notifier.run { [core = request.core] in
-            core.operations?.release(inode: 0, handle: answer.handle, reply: Reply { _ in })
+        request.core.notifier.run {
+            request.core.operations?.release(
+                inode: request.inode, handle: answer.handle, reply: Reply { _ in })
         }
     }
 
     static func lateOpenDirectory(_ request: Request, _ answer: OpenAnswer) {
-        request.core.notifier.run { [core = request.core] in
-            core.operations?.releaseDirectory(
-                inode: 0, handle: answer.handle, reply: Reply { _ in })
+        request.core.notifier.run {
+            request.core.operations?.releaseDirectory(
+                inode: request.inode, handle: answer.handle, reply: Reply { _ in })
         }
     }
 }

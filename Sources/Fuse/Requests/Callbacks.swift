@@ -76,7 +76,7 @@ private func addFileCallbacks(_ table: inout fuse_lowlevel_ops) {
     unsafe table.open = { raw, inode, info in
         let (core, operations) = unsafe context(of: raw!)
         let flags = unsafe info?.pointee.flags ?? 0
-        let request = unsafe Request(raw!, core, size: Int(flags))
+        let request = unsafe Request(raw!, core, size: Int(flags), inode: inode)
         let reply = Reply<OpenAnswer>(
             late: { Answers.lateOpen(request, $0) }, { request.deliver($0, Answers.open) })
         operations.open(inode: inode, flags: flags, reply: reply)
@@ -111,7 +111,7 @@ private func addFileCallbacks(_ table: inout fuse_lowlevel_ops) {
 private func addDirectoryCallbacks(_ table: inout fuse_lowlevel_ops) {
     unsafe table.opendir = { raw, inode, _ in
         let (core, operations) = unsafe context(of: raw!)
-        let request = unsafe Request(raw!, core)
+        let request = unsafe Request(raw!, core, inode: inode)
         let reply = Reply<OpenAnswer>(
             late: { Answers.lateOpenDirectory(request, $0) },
             { request.deliver($0, Answers.openDirectory) })
@@ -139,7 +139,7 @@ private func readDirectory(
 ) {
     let (core, operations) = unsafe context(of: raw)
     let request = unsafe Request(raw, core, size: size)
-    let page = DirectoryPage(request: request, inode: inode, plus: plus)
+    let page = DirectoryPage(request: request, plus: plus)
     operations.readDirectory(
         inode: inode, handle: unsafe info?.pointee.fh ?? 0,
         offset: UInt64(bitPattern: Int64(offset)),

@@ -13,16 +13,14 @@ internal import Synchronization
 @safe final class DirectoryPage: DirectoryReply, @unchecked Sendable {
     let plus: Bool
     private let request: Request
-    private let inode: InodeNumber
     private let answered = Atomic<Bool>(false)
     private var memory: UnsafeMutablePointer<CChar>?
     private var used = 0
     /// Inodes whose lookups this page counts, to be given back if the kernel does not take it.
     private var counted: [InodeNumber] = []
 
-    init(request: Request, inode: InodeNumber, plus: Bool) {
+    init(request: Request, plus: Bool) {
         self.request = request
-        self.inode = inode
         self.plus = plus
     }
 

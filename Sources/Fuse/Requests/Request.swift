@@ -24,6 +24,8 @@ internal import Synchronization
     let core: SessionCore
     /// Bytes asked for, where the operation has a size.
     let size: Int
+    /// What is opened, where something is.
+    let inode: InodeNumber
     let raw: fuse_req_t
 
     private static let open: UInt8 = 0
@@ -40,10 +42,11 @@ internal import Synchronization
     /// says `deferred`.
     private var deferredAnswer: (@Sendable () -> Void)?
 
-    init(_ raw: fuse_req_t, _ core: SessionCore, size: Int = 0) {
+    init(_ raw: fuse_req_t, _ core: SessionCore, size: Int = 0, inode: InodeNumber = 0) {
         unsafe self.raw = unsafe raw
         self.core = core
         self.size = size
+        self.inode = inode
         core.sawRequest()
     }
 

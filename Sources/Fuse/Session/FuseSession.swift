@@ -31,6 +31,8 @@ public final class FuseSession: KernelNotifier {
         var exitRequested = false
         /// `MAJOR:MINOR` of the mount.
         var device: String?
+        /// Who runs the loop; alive while `running`.
+        var loop: pthread_t?
     }
 
     public let options: MountOptions
@@ -91,6 +93,7 @@ public final class FuseSession: KernelNotifier {
         let (mayRun, device) = state.withLock { state in
             guard state.phase == .mounted else { return (false, String?.none) }
             state.phase = .running
+            state.loop = pthread_self()
             return (true, state.device)
         }
         guard mayRun else { throw .misuse("run needs a mounted session, once") }
@@ -102,6 +105,7 @@ public final class FuseSession: KernelNotifier {
         }
         try core.notifier.start(session)
 
+        pail_wake_prepare()
         let config = unsafe fuse_loop_cfg_create()
         defer { unsafe fuse_loop_cfg_destroy(config) }
         let threads = UInt32(max(options.maxThreads, 2))
@@ -114,6 +118,7 @@ public final class FuseSession: KernelNotifier {
 
         let wasRequested = state.withLock { state in
             state.phase = .ended
+            state.loop = nil
             return state.exitRequested
         }
         // The loop cleared the flag; set, libfuse does not write about late answers to stderr.
@@ -129,8 +134,22 @@ public final class FuseSession: KernelNotifier {
             return state.phase == .running
         }
         unsafe fuse_session_exit(session.raw)
-        if isRunning, !session.wakeWorker() {
-            logger.debug("no worker to wake: the mount is gone")
+        guard isRunning else { return }
+        do {
+            try ServiceThread.start(name: "pail-exit") { [self] in while wakeLoop() { usleep(2000) }
+            }
+        } catch {
+            _ = wakeLoop()
+        }
+    }
+
+    /// libfuse's loop sleeps on a semaphore and looks at its exit flag when a signal interrupts that.
+    /// The signal may come just before the sleep, so it is sent until the loop has ended.
+    private func wakeLoop() -> Bool {
+        state.withLock { state in
+            guard let loop = state.loop else { return false }
+            pail_wake(loop)
+            return true
         }
     }
 

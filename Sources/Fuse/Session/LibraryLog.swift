@@ -12,6 +12,8 @@ enum LibraryLog {
     private struct State {
         var logger: Logger?
         var last = ""
+        /// libfuse writes some lines piece by piece.
+        var partial = ""
     }
     private static let state = Mutex(State())
 
@@ -30,7 +32,13 @@ enum LibraryLog {
     }
 
     fileprivate static func receive(level: Int32, line: String) {
-        var words = line
+        let whole: String? = state.withLock { state in
+            state.partial += line
+            guard line.hasSuffix("\n") || state.partial.utf8.count > 4096 else { return nil }
+            defer { state.partial = "" }
+            return state.partial
+        }
+        guard var words = whole else { return }
         while words.last?.isWhitespace == true { words.removeLast() }
         if words.hasPrefix("fuse: ") { words.removeFirst(6) }
         let severity: Logger.Level =

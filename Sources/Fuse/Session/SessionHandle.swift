@@ -33,12 +33,6 @@ internal import Synchronization
         }
     }
 
-    /// Makes one worker come back from the kernel: it asks us to hand over no bytes of the root, and
-    /// the kernel's answer to that is a request. Needs no path and waits for nothing.
-    func wakeWorker() -> Bool {
-        unsafe fuse_lowlevel_notify_retrieve(raw, fuse_ino_t(FUSE_ROOT_ID), 0, 0, nil) == 0
-    }
-
     /// Lets go of the device: the kernel aborts what still waits. Late answers go nowhere.
     func detachDevice() {
         let device = unsafe fuse_session_fd(raw)

@@ -37,9 +37,13 @@ public struct SourceCheck: Sendable {
 
     private let client: S3Client
     private let prefix: [UInt8]
+    private let deadline: Duration
 
-    /// - Parameter prefix: BasePath as a key prefix: empty, or ending in `/`.
-    public init(_ client: S3Client, prefix: [UInt8]) {
+    /// - Parameters:
+    ///   - prefix: BasePath as a key prefix: empty, or ending in `/`.
+    ///   - deadline: for each request, shorter than for a mount at work: somebody waits at a prompt.
+    public init(_ client: S3Client, prefix: [UInt8], deadline: Duration = .seconds(15)) {
+        self.deadline = deadline
         self.client = client
         self.prefix = prefix
     }
@@ -48,8 +52,9 @@ public struct SourceCheck: Sendable {
     public func run() async throws(Problem) -> Report {
         let given = client.configuration.source.region
         do throws(StoreError) {
-            if given == nil { try await RegionFinder.discover(client) }
-            let page = try await client.listPage(ListRequest(prefix: prefix, maxKeys: 1))
+            if given == nil { try await RegionFinder.discover(client, deadline: deadline) }
+            let page = try await client.listPage(
+                ListRequest(prefix: prefix, maxKeys: 1), deadline: deadline)
             let region = client.region
             let minutes = Self.minutes(client.clockOffset)
             return Report(

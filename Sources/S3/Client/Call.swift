@@ -16,6 +16,8 @@ final class Call: Cancellable {
     private let operation: String
     /// Nil counts from the last new byte.
     private let deadline: Duration?
+    /// How long the whole call, or a pause between bytes, may take.
+    private let limit: Duration
     private let state: Mutex<State>
     /// When a byte last came, nanoseconds of the scheduler's time.
     private let progress: Atomic<Int64>
@@ -44,12 +46,14 @@ final class Call: Cancellable {
         var timer: (any ScheduledWork)?
     }
 
-    init(_ exchange: any Exchange, client: S3Client, hasTotalDeadline: Bool) {
+    /// - Parameter deadline: for the whole call; nil limits the time without a new byte.
+    init(_ exchange: any Exchange, client: S3Client, deadline: Duration?) {
         self.exchange = exchange
         self.client = client
         operation = exchange.operation
         let now = client.scheduler.now
-        deadline = hasTotalDeadline ? now + client.configuration.operationDeadline : nil
+        limit = deadline ?? client.configuration.progressDeadline
+        self.deadline = deadline.map { now + $0 }
         progress = Atomic(now.inNanoseconds)
         state = Mutex(State())
     }
@@ -72,8 +76,7 @@ final class Call: Cancellable {
 
     private var ends: Duration {
         deadline
-            ?? .nanoseconds(progress.load(ordering: .relaxed))
-            + client.configuration.progressDeadline
+            ?? .nanoseconds(progress.load(ordering: .relaxed)) + limit
     }
 
     private func watchDeadline() {
@@ -91,14 +94,10 @@ final class Call: Cancellable {
     private func deadlineReached() {
         guard client.scheduler.now >= ends else { return watchDeadline() }
         let last = state.withLock { $0.lastError }
-        let limit =
-            deadline == nil
-            ? client.configuration.progressDeadline
-            : client.configuration.operationDeadline
-        end(with: timeout(limit, last))
+        end(with: timeout(last))
     }
 
-    private func timeout(_ limit: Duration, _ last: StoreError?) -> StoreError {
+    private func timeout(_ last: StoreError?) -> StoreError {
         let seconds = limit.components.seconds
         let what = deadline == nil ? "no new byte" : "no answer"
         var message = "\(what) within \(seconds) s"

@@ -17,15 +17,22 @@ extension ObjectStore {
 
 extension S3Client {
     /// Asks whether the bucket is there; its region when the server names it.
-    public func headBucket() async throws(StoreError) -> String? {
-        try await awaiting { done in headBucket(completion: done) }
+    public func headBucket(deadline: Duration? = nil) async throws(StoreError) -> String? {
+        try await awaiting { done in headBucket(deadline: deadline, completion: done) }
     }
 
     /// The bucket's region by GetBucketLocation, nil when the server names none that can be signed
     /// for (RGW says `default`).
-    public func bucketLocation() async throws(StoreError) -> String? {
-        RegionFinder.region(
-            constraint: try await awaiting { done in bucketLocation(completion: done) })
+    public func bucketLocation(deadline: Duration? = nil) async throws(StoreError) -> String? {
+        let constraint = try await awaiting { done in
+            bucketLocation(deadline: deadline, completion: done)
+        }
+        return RegionFinder.region(constraint: constraint)
+    }
+
+    /// `listPage` with a deadline of its own.
+    func listPage(_ request: ListRequest, deadline: Duration) async throws(StoreError) -> ListPage {
+        try await awaiting { done in list(request, deadline: deadline, completion: done) }
     }
 }
 

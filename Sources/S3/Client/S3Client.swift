@@ -79,7 +79,16 @@ public final class S3Client: ObjectStore {
         _ request: ListRequest,
         completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(ListExchange(request, completion))
+        list(request, deadline: nil, completion: completion)
+    }
+
+    /// - Parameter deadline: instead of the configured one.
+    @discardableResult
+    func list(
+        _ request: ListRequest, deadline: Duration?,
+        completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
+    ) -> any Cancellable {
+        perform(ListExchange(request, completion), deadline)
     }
 
     @discardableResult
@@ -92,27 +101,33 @@ public final class S3Client: ObjectStore {
 
     @discardableResult
     public func get(_ request: GetRequest, receiver: any GetReceiver) -> any Cancellable {
-        perform(GetExchange(request, receiver), hasTotalDeadline: false)
+        start(Call(GetExchange(request, receiver), client: self, deadline: nil))
     }
 
     /// Answers with the bucket's region when the server names it (`x-amz-bucket-region`).
     @discardableResult
     func headBucket(
+        deadline: Duration? = nil,
         completion: @escaping @Sendable (Result<String?, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(HeadBucketExchange(completion))
+        perform(HeadBucketExchange(completion), deadline)
     }
 
     /// The bare answer of GetBucketLocation; empty for us-east-1.
     @discardableResult
     func bucketLocation(
+        deadline: Duration? = nil,
         completion: @escaping @Sendable (Result<String, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(LocationExchange(completion))
+        perform(LocationExchange(completion), deadline)
     }
 
-    private func perform(_ exchange: some Exchange, hasTotalDeadline: Bool = true) -> Call {
-        let call = Call(exchange, client: self, hasTotalDeadline: hasTotalDeadline)
+    private func perform(_ exchange: some Exchange, _ deadline: Duration? = nil) -> Call {
+        let deadline = deadline ?? configuration.operationDeadline
+        return start(Call(exchange, client: self, deadline: deadline))
+    }
+
+    private func start(_ call: Call) -> Call {
         call.start()
         return call
     }

@@ -33,9 +33,11 @@ public enum RegionFinder {
     /// GetBucketLocation is no error: HeadBucket and redirects name the region, too.
     ///
     /// - Throws: what would make every other request fail as well.
-    static func discover(_ client: S3Client) async throws(StoreError) {
+    static func discover(_ client: S3Client, deadline: Duration) async throws(StoreError) {
         do throws(StoreError) {
-            if let region = try await client.bucketLocation(), region != client.region {
+            if let region = try await client.bucketLocation(deadline: deadline),
+                region != client.region
+            {
                 client.adopt(region: region)
             }
             return
@@ -46,7 +48,7 @@ public enum RegionFinder {
             }
         }
         // A 403 here is no verdict yet: the check that follows says what is missing.
-        if let region = try? await client.headBucket(), Redirect.isRegion(region),
+        if let region = try? await client.headBucket(deadline: deadline), Redirect.isRegion(region),
             region != client.region
         {
             client.adopt(region: region)

@@ -44,7 +44,11 @@ struct XMLProblem: Error, Hashable {
     init(_ elements: any XMLElements, sizeLimit: Int) {
         self.elements = elements
         self.sizeLimit = sizeLimit
-        guard let parser = unsafe XML_ParserCreate(nil) else { fatalError("no memory for expat") }
+        // Latin-1 makes every byte a character: some servers write keys raw that are not UTF-8, and
+        // a listing must not fail for one of them. `append` turns the characters back into bytes.
+        guard let parser = unsafe XML_ParserCreate("ISO-8859-1") else {
+            fatalError("no memory for expat")
+        }
         unsafe self.parser = parser
         unsafe XML_SetUserData(parser, Unmanaged.passUnretained(self).toOpaque())
         unsafe XML_SetElementHandler(parser, xmlBegin, xmlEnd)
@@ -117,7 +121,18 @@ struct XMLProblem: Error, Hashable {
         guard text.count + bytes.count <= Self.textLimit else {
             return stop("an XML element has too much text")
         }
-        unsafe text.append(contentsOf: bytes)
+        var isSecond = false
+        for index in 0..<bytes.count {
+            let byte = unsafe bytes[index]
+            if isSecond {
+                // U+0080 to U+00FF in UTF-8: a byte of the document.
+                text[text.count - 1] = text[text.count - 1] << 6 | (byte & 0x3F)
+                isSecond = false
+            } else {
+                text.append(byte)
+                isSecond = byte == 0xC2 || byte == 0xC3
+            }
+        }
     }
 }
 

@@ -19,19 +19,29 @@ struct Invocation: Hashable {
 
     /// - Parameter argv: with the program's name first.
     init(argv: [String]) throws(CommandFailure) {
-        let program =
-            argv.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "pail"
         let rest = Array(argv.dropFirst())
-        if Self.helperNames.contains(program) {
-            self = try Self.helper(rest)
-        } else if let first = rest.first, !first.hasPrefix("-"), !Self.commands.contains(first) {
-            try Self.checkCommand(first, rest)
+        if Self.isMountHelper(argv) {
             self = try Self.helper(rest)
         } else {
-            var arguments = rest
-            if rest.first == "mount" { arguments = try Self.expand(rest) }
+            if let first = rest.first { try Self.checkCommand(first) }
+            let arguments = rest.first == "mount" ? try Self.expand(rest) : rest
             self.init(arguments: arguments, isMountHelper: false)
         }
+    }
+
+    /// True when the call has one of the forms that mount(8) uses. mount.fuse always says `-o`.
+    static func isMountHelper(_ argv: [String]) -> Bool {
+        if isHelperName(argv) { return true }
+        let rest = argv.dropFirst()
+        guard let first = rest.first, !first.hasPrefix("-"), !commands.contains(first) else {
+            return false
+        }
+        let looksLikeMount = rest.count >= 2 && rest.dropFirst().first?.hasPrefix("-") == false
+        return looksLikeMount && (first.contains(":") || rest.contains { $0.hasPrefix("-o") })
+    }
+
+    private static func isHelperName(_ argv: [String]) -> Bool {
+        argv.first?.split(separator: "/").last.map { helperNames.contains(String($0)) } ?? false
     }
 
     private init(arguments: [String], isMountHelper: Bool, isFake: Bool = false) {
@@ -40,21 +50,13 @@ struct Invocation: Hashable {
         self.isFake = isFake
     }
 
-    /// `pail unmont /mnt` is a mistyped command, `pail bucket:/base /mnt -o ro` is mount.fuse.
-    private static func checkCommand(
-        _ first: String, _ rest: [String]
-    ) throws(CommandFailure) {
-        let looksLikeMount = rest.count >= 2 && !rest[1].hasPrefix("-")
-        let hasOptions = rest.contains { $0.hasPrefix("-o") }
-        if looksLikeMount, hasOptions || first.contains(":") { return }
-        if let near = Suggestion.nearest(to: first, among: commands) {
-            throw CommandFailure(
-                "unknown command '\(Escaping.line(first))'; did you mean 'pail \(near)'?", .usage)
-        }
-        if looksLikeMount { return }
-        throw CommandFailure(
-            "unknown command '\(Escaping.line(first))'; to mount a bucket: pail mount BUCKET MOUNTPOINT",
-            .usage)
+    /// `pail unmont /mnt` is a mistyped command.
+    private static func checkCommand(_ first: String) throws(CommandFailure) {
+        guard !first.hasPrefix("-"), !commands.contains(first) else { return }
+        let mend =
+            Suggestion.nearest(to: first, among: commands).map { "did you mean 'pail \($0)'?" }
+            ?? "to mount a bucket: pail mount BUCKET MOUNTPOINT"
+        throw CommandFailure("unknown command '\(Escaping.line(first))'; \(mend)", .usage)
     }
 
     /// mount(8)'s helper interface: `SPEC DIR [-sfnv] [-N NAMESPACE] [-o OPTIONS] [-t TYPE]`.

@@ -36,6 +36,10 @@ struct Surroundings: Sendable {
             environment[String(name)] = String(text.dropFirst(name.count + 1))
             unsafe next += 1
         }
+        // mount(8) takes HOME away from its helpers.
+        if environment["HOME"] ?? "" == "", let account = unsafe getpwuid(getuid()) {
+            environment["HOME"] = unsafe String(cString: account.pointee.pw_dir)
+        }
         var directory = "/"
         if let path = unsafe getcwd(nil, 0) {
             unsafe directory = String(cString: path)

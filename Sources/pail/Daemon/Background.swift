@@ -23,7 +23,13 @@ enum Background {
             unsafe fstat(descriptor, &status) == 0, status.st_mode & S_IFMT == S_IFIFO
         else { return nil }
         _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        closeInherited(but: descriptor)
         return descriptor
+    }
+
+    /// A mount lives long: it must not hold the locks and pipes of whoever started it.
+    private static func closeInherited(but kept: Int32) {
+        for descriptor in 3..<Int32(1024) where descriptor != kept { close(descriptor) }
     }
 
     /// Starts this program again with the same arguments, and returns once that one says `ready`.
@@ -46,7 +52,7 @@ enum Background {
         // POSIX_SPAWN_SETSID; Glibc shows it only under _GNU_SOURCE.
         unsafe posix_spawnattr_setflags(&attributes, 0x80)
         var arguments = unsafe argv.map { unsafe strdup($0) } + [nil]
-        defer { unsafe arguments.forEach { unsafe free($0) } }
+        defer { _ = unsafe arguments.map { unsafe free($0) } }
         var child: pid_t = 0
         let error = unsafe posix_spawn(
             &child, executable(), nil, &attributes, &arguments, environ)

@@ -46,7 +46,8 @@ final class MountedPail {
             sourceLocation: location)
     }
 
-    deinit { _ = stop() }
+    // Whether it ends in time on a signal is a test of its own; here it only must not linger.
+    deinit { _ = stop(limit: 3) }
 
     static func / (pail: MountedPail, path: String) -> String { "\(pail.mountpoint)/\(path)" }
 
@@ -55,9 +56,9 @@ final class MountedPail {
 
     /// Asks pail to end, as a service manager does. Returns how it ended.
     @discardableResult
-    func stop(signal: Int32 = SIGTERM) -> Outcome {
+    func stop(signal: Int32 = SIGTERM, limit: Double = 20) -> Outcome {
         if program.isRunning { kill(program.processID, signal) }
-        let outcome = program.wait(limit: 20)
+        let outcome = program.wait(limit: limit)
         detach()
         return outcome
     }

@@ -1,0 +1,144 @@
+// A cache directory of a test's own, known bytes, and a memory that the store may read.
+
+import BlockStore
+import Foundation
+import Logging
+import Scheduling
+import Synchronization
+
+/// A directory removed with the object, and a scheduler for its stores.
+final class TestCache: Sendable {
+    let path: String
+    let scheduler = ThreadScheduler(threads: 3, name: "test")
+    let log = Mutex<[String]>([])
+
+    init(path: String? = nil) {
+        self.path = path ?? NSTemporaryDirectory() + "pail-blocks-\(UUID().uuidString)"
+    }
+
+    deinit {
+        scheduler.shutdown()
+        try? FileManager.default.removeItem(atPath: path)
+    }
+
+    func store(limit: Int64 = 1 << 30, keepFree: Int64 = 0, queueLimit: Int = 64 << 20) throws
+        -> DiskBlockStore
+    {
+        try DiskBlockStore(
+            directory: path, limit: limit, keepFree: keepFree, scheduler: scheduler,
+            logger: Logger(label: "test") { _ in TestLog(cache: self) }, queueLimit: queueLimit)
+    }
+
+    /// Bytes on disk below objects/, as du counts them.
+    var diskBytes: Int64 {
+        var total: Int64 = 0
+        for file in files("") {
+            var status = stat()
+            if lstat(file, &status) == 0 { total += Int64(status.st_blocks) * 512 }
+        }
+        return total
+    }
+
+    /// Paths of cached files with that ending.
+    func files(_ suffix: String) -> [String] {
+        let root = path + "/objects"
+        let names = FileManager.default.enumerator(atPath: root)?.compactMap { $0 as? String } ?? []
+        return names.filter { $0.contains("/") && $0.hasSuffix(suffix) }.map { "\(root)/\($0)" }
+    }
+
+    /// Changes one byte of a file.
+    func flip(_ file: String, at offset: Int64) {
+        let fd = open(file, O_RDWR)
+        defer { close(fd) }
+        var byte: UInt8 = 0
+        pread(fd, &byte, 1, Int(offset))
+        byte ^= 0x10
+        pwrite(fd, &byte, 1, Int(offset))
+    }
+}
+
+struct TestLog: LogHandler {
+    let cache: TestCache
+    var metadata: Logger.Metadata = [:]
+    var logLevel = Logger.Level.info
+    init(cache: TestCache) { self.cache = cache }
+    subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+        get { nil }
+        set {}
+    }
+    func log(event: LogEvent) {
+        cache.log.withLock { $0.append("\(event.message)") }
+    }
+}
+
+/// Known bytes for every chunk of every object.
+enum Known {
+    static func identity(_ number: Int, size: Int64) -> ObjectIdentity {
+        ObjectIdentity(
+            store: "https://s3.test/bucket-\(number % 2)", key: Array("key-\(number)".utf8),
+            etag: "etag-\(number)", size: size)
+    }
+
+    static func length(_ identity: ObjectIdentity, _ block: Int, _ chunks: Range<Int>) -> Int {
+        let start = Int64(block) << 20 + Int64(chunks.lowerBound) << 14
+        return Int(min(Int64(chunks.count) << 14, identity.size - start))
+    }
+
+    static func bytes(_ identity: ObjectIdentity, _ block: Int, _ chunks: Range<Int>) -> [UInt8] {
+        var result: [UInt8] = []
+        for chunk in chunks {
+            var random = Seeded(
+                UInt64(block * 64 + chunk) &* 977 &+ UInt64(identity.key.last ?? 0) &* 31)
+            let word = random.next()
+            let count = length(identity, block, chunk..<chunk + 1)
+            let piece = withUnsafeBytes(of: word) { Array($0) }
+            for _ in 0..<(count / 8) { result += piece }
+            result += piece.prefix(count % 8)
+        }
+        return result
+    }
+
+    /// Stores chunks with the bytes known for them.
+    static func put(
+        _ object: any CachedObject, _ identity: ObjectIdentity, _ block: Int, _ chunks: Range<Int>
+    ) {
+        let bytes = bytes(identity, block, chunks)
+        let memory = Memory(bytes.count)
+        memory.pointer.copyMemory(from: bytes, byteCount: bytes.count)
+        object.store(block: block, chunks: chunks, from: memory.pointer) {
+            withExtendedLifetime(memory) {}
+        }
+    }
+
+    enum Answer { case right, wrong, absent }
+
+    static func check(
+        _ object: any CachedObject, _ identity: ObjectIdentity, _ block: Int, _ chunks: Range<Int>
+    ) -> Answer {
+        let expected = bytes(identity, block, chunks)
+        let memory = Memory(expected.count)
+        guard object.read(block: block, chunks: chunks, into: memory.pointer) else {
+            return .absent
+        }
+        return memcmp(memory.pointer, expected, expected.count) == 0 ? .right : .wrong
+    }
+}
+
+final class Memory: @unchecked Sendable {
+    let pointer: UnsafeMutableRawPointer
+    init(_ count: Int) { pointer = .allocate(byteCount: max(count, 1), alignment: 4096) }
+    deinit { pointer.deallocate() }
+}
+
+/// SplitMix64.
+struct Seeded: RandomNumberGenerator {
+    private var state: UInt64
+    init(_ seed: UInt64) { state = seed }
+    mutating func next() -> UInt64 {
+        state &+= 0x9E37_79B9_7F4A_7C15
+        var z = state
+        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
+        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
+        return z ^ (z >> 31)
+    }
+}
