@@ -36,6 +36,9 @@ final class IdleSegments: Sendable {
         }
     }
 
+    /// How many that were read are remembered (some of them may be gone already).
+    var consumedCount: Int { queues.withLock { $0.consumed.count } }
+
     /// Drops one idle segment.
     ///
     /// - Parameter guesses: whether unread ones may go too.
