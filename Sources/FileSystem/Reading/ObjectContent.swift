@@ -81,7 +81,7 @@ final class ObjectContent: Sendable {
         state.withLock { state in
             var parts = plan(range, &state)
             let needs = parts.map(\.bytesNeeded).filter { $0 > 0 }
-            guard Self.fits(needs, in: buffers) else { return .needs(needs) }
+            guard ReadPlan.fits(needs, in: buffers) else { return .needs(needs) }
             var fresh: [Segment] = []
             for index in parts.indices {
                 switch parts[index] {
@@ -91,7 +91,7 @@ final class ObjectContent: Sendable {
                     break
                 case .missing(let block, let chunks, let range):
                     let segment = insert(
-                        block: block, chunks: chunks, buffer: Self.pick(parts[index], &buffers),
+                        block: block, chunks: chunks, buffer: ReadPlan.pick(parts[index], &buffers),
                         &state)
                     segment.pins += 1
                     fresh.append(segment)
@@ -121,10 +121,10 @@ final class ObjectContent: Sendable {
             var fresh: [Segment] = []
             for part in plan(range, &state) {
                 guard case .missing(let block, let chunks, let range) = part else { continue }
-                guard Self.fits([part.bytesNeeded], in: buffers) else {
+                guard ReadPlan.fits([part.bytesNeeded], in: buffers) else {
                     return (fresh, range.lowerBound)
                 }
-                let buffer = Self.pick(part, &buffers)
+                let buffer = ReadPlan.pick(part, &buffers)
                 fresh.append(insert(block: block, chunks: chunks, buffer: buffer, &state))
             }
             return (fresh, range.upperBound)
@@ -292,66 +292,12 @@ final class ObjectContent: Sendable {
     }
 
     private func plan(_ range: Range<Int64>, _ state: inout State) -> [ReadPart] {
-        var parts: [ReadPart] = []
-        for block in BlockRange.blocks(of: range) {
-            parts += plan(range, block: block, &state)
-        }
-        return parts
+        BlockRange.blocks(of: range).flatMap { plan(range, block: $0, &state) }
     }
 
-    private func plan(
-        _ range: Range<Int64>, block: Int, _ state: inout State
-    ) -> [ReadPart] {
-        let chunks = BlockRange.chunks(of: range, in: block)
-        let segments = state.blocks[block] ?? []
-        if segments.count == 1, let segment = segments.first,
-            segment.chunks.lowerBound <= chunks.lowerBound,
-            segment.chunks.upperBound >= chunks.upperBound
-        {
-            let low = BlockRange.start(block: block, chunk: chunks.lowerBound)
-            let high = BlockRange.start(block: block, chunk: chunks.upperBound)
-            return [.memory(segment, range: range.clamped(to: low..<high))]
+    private func plan(_ range: Range<Int64>, block: Int, _ state: inout State) -> [ReadPart] {
+        ReadPlan.parts(of: range, block: block, segments: state.blocks[block] ?? []) {
+            cached?.present(block: block) ?? 0
         }
-        let present = cached?.present(block: block) ?? 0
-        var parts: [ReadPart] = []
-        var chunk = chunks.lowerBound
-        while chunk < chunks.upperBound {
-            var end = chunk + 1
-            let covering = segments.first { $0.chunks.contains(chunk) }
-            if let covering {
-                end = min(covering.chunks.upperBound, chunks.upperBound)
-            } else {
-                let isPresent = present >> UInt64(chunk) & 1
-                while end < chunks.upperBound, present >> UInt64(end) & 1 == isPresent,
-                    !segments.contains(where: { $0.chunks.contains(end) })
-                { end += 1 }
-            }
-            let low = BlockRange.start(block: block, chunk: chunk)
-            let high = BlockRange.start(block: block, chunk: end)
-            let part = range.clamped(to: low..<high)
-            if let covering {
-                parts.append(.memory(covering, range: part))
-            } else if present >> UInt64(chunk) & 1 == 1 {
-                parts.append(.disk(block: block, chunks: chunk..<end, range: part))
-            } else {
-                parts.append(.missing(block: block, chunks: chunk..<end, range: part))
-            }
-            chunk = end
-        }
-        return parts
-    }
-
-    /// True when each need finds a buffer of its own that is large enough.
-    private static func fits(_ needs: [Int], in buffers: [Buffer]) -> Bool {
-        guard needs.count <= buffers.count else { return false }
-        let sizes = buffers.map(\.capacity).sorted()
-        return zip(needs.sorted(by: >), sizes.reversed()).allSatisfy { $0 <= $1 }
-    }
-
-    /// Takes the smallest spare buffer that fits a part.
-    static func pick(_ part: ReadPart, _ buffers: inout [Buffer]) -> Buffer {
-        let fitting = buffers.indices.filter { buffers[$0].capacity >= part.bytesNeeded }
-        let best = fitting.min { buffers[$0].capacity < buffers[$1].capacity }!
-        return buffers.remove(at: best)
     }
 }

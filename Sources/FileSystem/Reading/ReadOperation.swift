@@ -169,7 +169,7 @@ final class ReadOperation: SegmentWaiter {
                         buffer: buffer, offset: Int(range.lowerBound - segment.start),
                         count: range.count))
             case .disk(let block, let chunks, let range):
-                let buffer = ObjectContent.pick(part, &spare)
+                let buffer = ReadPlan.pick(part, &spare)
                 let isRead =
                     unsafe content.cached?.read(
                         block: block, chunks: chunks, into: buffer.pointer) ?? false
