@@ -41,6 +41,9 @@ final class Awaited<Value: Sendable>: Sendable {
 
 /// A caller: one operation after the other, some of them with several answers owed at once.
 final class StressCaller: @unchecked Sendable {
+    /// Seconds after which an answer counts as never given.
+    static let patience = 15
+
     private let fileSystem: FileSystem
     private let stress: ThreadStress
     private let store: ThreadedStore
@@ -117,7 +120,7 @@ final class StressCaller: @unchecked Sendable {
             fileSystem.readDirectory(
                 inode: directory.inode, handle: opened.handle, offset: rows.last?.nextOffset ?? 0,
                 reply: page)
-            guard let end = page.end.get(seconds: 20) else {
+            guard let end = page.end.get(seconds: StressCaller.patience) else {
                 return stress.find("readdir never answered")
             }
             if case .failure(let error) = end { stress.find("readdir: \(error)") }
@@ -200,7 +203,7 @@ final class StressCaller: @unchecked Sendable {
         }
         var isGood = true
         for answer in answers {
-            guard let error = answer.get(seconds: 20) else {
+            guard let error = answer.get(seconds: StressCaller.patience) else {
                 stress.find("a read of \(check.key) was never answered")
                 return false
             }
@@ -224,7 +227,7 @@ final class StressCaller: @unchecked Sendable {
         let reply: Reply<Value> = stress.reply(late: late) { answer.set($0) }
         begin(reply)
         if isInterrupted { stress.meanwhile { reply.fail(.interrupted) } }
-        let result = answer.get(seconds: 20)
+        let result = answer.get(seconds: StressCaller.patience)
         if result == nil { stress.find("\(what) was never answered") }
         return result
     }

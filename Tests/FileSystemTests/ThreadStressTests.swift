@@ -114,8 +114,9 @@ final class ThreadStress: Sendable {
 
     /// Waits until `isSettled`, or makes a finding of it.
     private func settle(_ what: String, _ isSettled: () -> Bool) {
-        let end = workers.now + .seconds(20)
-        while !isSettled() {
+        let end = workers.now + .seconds(StressCaller.patience)
+        // After a finding nothing else can be told from what is left.
+        while findings.isEmpty, !isSettled() {
             guard workers.now < end else {
                 let (asked, answered) = books.withLock { ($0.asked, $0.answered) }
                 return find(

@@ -6,12 +6,20 @@
 import DequeModule
 import Synchronization
 
+/// A segment that became idle, as it was then: its own fields belong to its content's lock.
+struct IdleSegment {
+    var segment: Segment
+    /// Its `idleTicket`.
+    var ticket: Int
+    /// Whether a read was answered from it.
+    var wasRead: Bool
+}
+
 /// Complete segments by age.
 final class IdleSegments: Sendable {
     private struct Entry {
         var content: ObjectContent
-        var segment: Segment
-        var ticket: Int
+        var idle: IdleSegment
     }
 
     private struct Queues: ~Copyable {
@@ -22,12 +30,12 @@ final class IdleSegments: Sendable {
     private let queues = Mutex(Queues())
 
     /// Remembers segments that became idle.
-    func add(_ segments: [Segment], of content: ObjectContent) {
+    func add(_ segments: [IdleSegment], of content: ObjectContent) {
         guard !segments.isEmpty else { return }
         queues.withLock { queues in
             for segment in segments {
-                let entry = Entry(content: content, segment: segment, ticket: segment.idleTicket)
-                if segment.served > 0 {
+                let entry = Entry(content: content, idle: segment)
+                if segment.wasRead {
                     queues.consumed.append(entry)
                 } else {
                     queues.unread.append(entry)
@@ -42,7 +50,8 @@ final class IdleSegments: Sendable {
     /// - Returns: the content it belonged to, or nil when there was none to drop.
     func evictOne(guesses: Bool) -> ObjectContent? {
         while let entry = next(guesses: guesses) {
-            if entry.content.evict(entry.segment, ticket: entry.ticket) { return entry.content }
+            let idle = entry.idle
+            if entry.content.evict(idle.segment, ticket: idle.ticket) { return entry.content }
         }
         return nil
     }

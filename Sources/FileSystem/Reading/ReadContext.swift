@@ -54,6 +54,8 @@ final class ReadContext: Sendable {
         pool.take(fitting: size) { [self] buffer in
             takeBuffers(sizes, into: taken + [buffer], then: then)
         }
+        // A segment may have become idle between the look and the wait, seen by nobody.
+        evictForWaiters()
     }
 
     /// A buffer for a guess; may push out what was read already.
@@ -64,8 +66,12 @@ final class ReadContext: Sendable {
     }
 
     /// Takes note of segments that nobody needs now, and lets them go at once if somebody waits.
-    func idle(_ segments: [Segment], of content: ObjectContent) {
+    func idle(_ segments: [IdleSegment], of content: ObjectContent) {
         idle.add(segments, of: content)
+        evictForWaiters()
+    }
+
+    private func evictForWaiters() {
         while pool.hasWaiters, evictOne(guesses: true) {}
     }
 
