@@ -44,15 +44,20 @@ final class ReadContext: Sendable {
 
     // MARK: Memory
 
-    /// Buffers of the given sizes for somebody who waits, one after the other.
+    /// Buffers of the given sizes for somebody who waits, one after the other. `then` is called before
+    /// this returns if there is no wait, else on a thread of the scheduler: buffers come back under
+    /// the locks of contents and fetches, where nothing may go on.
     func takeBuffers(
         _ sizes: [Int], into taken: [Buffer] = [], then: @escaping @Sendable ([Buffer]) -> Void
     ) {
         guard taken.count < sizes.count else { return then(taken) }
         let size = sizes[taken.count]
         while !pool.hasRoom(fitting: size), evictOne(guesses: true) {}
+        if let buffer = pool.takeAtOnce(fitting: size) {
+            return takeBuffers(sizes, into: taken + [buffer], then: then)
+        }
         pool.take(fitting: size) { [self] buffer in
-            takeBuffers(sizes, into: taken + [buffer], then: then)
+            scheduler.run { [self] in takeBuffers(sizes, into: taken + [buffer], then: then) }
         }
         // A segment may have become idle between the look and the wait, seen by nobody.
         evictForWaiters()

@@ -69,8 +69,8 @@ final class ReadOperation: SegmentWaiter {
     private func takeMemory(_ sizes: [Int]) {
         let handOver = HandOver(context.scheduler)
         enterGate { [self] in
-            context.takeBuffers(sizes) { [self] taken in
-                handOver.run { [self] in claim(with: taken) }
+            handOver.run { [self] in
+                context.takeBuffers(sizes) { [self] taken in claim(with: taken) }
             }
         }
         handOver.isInline.store(false, ordering: .releasing)
