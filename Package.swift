@@ -102,7 +102,8 @@ let package = Package(
             name: "S3Tests", dependencies: ["S3", "Transport", "Scheduling"],
             swiftSettings: strictTests),
         .testTarget(
-            name: "BlockStoreTests", dependencies: [
+            name: "BlockStoreTests",
+            dependencies: [
                 "BlockStore", "Scheduling", "CPlatform",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),

@@ -155,8 +155,11 @@ public final class FileSystem: FileOperations {
         let number = handles.insert(handle)
         let isUnchanged = opened.note(inode, content.version)
         let isTaken = reply.succeed(OpenAnswer(handle: number, keepCache: isUnchanged))
-        // The application was interrupted and will not close what it did not get.
-        if !isTaken { handles.remove(number)?.close() }
+        guard !isTaken else { return }
+        // The application was interrupted and will not close what it did not get; nor did the kernel
+        // hear of this version, so its pages may be of an older one.
+        opened.forget(inode)
+        handles.remove(number)?.close()
     }
 
     private func refuse(

@@ -133,7 +133,7 @@ import Testing
             ObjectKey("base/f"), [1], metadata: ["owner": "me"], contentType: "image/png")
         let inode = try world.list()[0].attributes.inode
         world.store.resetRequests()
-        #expect(world.attribute("security.selinux", of: inode) == .failure(.noData))
+        #expect(world.attribute("security.selinux", of: inode) == .failure(.notSupported))
         #expect(world.attribute("user.other", of: inode) == .failure(.noData))
         #expect(world.attribute("user.s3.key", of: inode) == .success("base/f"))
         #expect(world.attribute("user.s3.storage-class", of: inode) == .success("STANDARD"))

@@ -89,6 +89,8 @@ struct MountTests {
         // Attributes come with the listing.
         #expect(fileSystem.counters.attributes < 20)
         #expect(fileSystem.counters.plusPages > 0)
+        // The kernel holds what it was given: nothing of a delivered page is taken back.
+        #expect(fileSystem.counters.forgotten.isEmpty)
         let script = """
             import os, ctypes, sys
             c = ctypes.CDLL(None, use_errno=True)

@@ -33,9 +33,18 @@ extension RandomSimulation {
             switch result {
             case .success(let answer):
                 count("open")
+                var candidates = states.compactMap { $0 }
+                if answer.keepCache {
+                    // The kernel shows pages of the version that the last open saw.
+                    count("keep cache")
+                    let last = lastOpened[inode] ?? []
+                    candidates.removeAll { !last.contains($0.etag) }
+                    if candidates.isEmpty { problem("open \(inode) \(key): keeps other pages") }
+                }
+                lastOpened[inode] = Set(candidates.map(\.etag))
+                lastHandle[inode] = answer.handle
                 files[answer.handle] = OpenFile(
-                    inode: inode, key: key, since: node.since,
-                    candidates: states.compactMap { $0 })
+                    inode: inode, key: key, since: node.since, candidates: candidates)
             case .failure(let errno):
                 nodes[inode]!.uses -= 1
                 count("open failed")
@@ -103,6 +112,8 @@ extension RandomSimulation {
                     + (other ? "another version" : "no version") + " (\(before.count) candidates)")
         }
         files[handle]!.candidates = fitting
+        let inode = files[handle]!.inode
+        if lastHandle[inode] == handle { lastOpened[inode] = Set(fitting.map(\.etag)) }
     }
 
     private func judgeRead(

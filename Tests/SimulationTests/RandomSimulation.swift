@@ -67,6 +67,9 @@ final class RandomSimulation: @unchecked Sendable {
     var nodes: [InodeNumber: Node] = [:]
     var files: [HandleNumber: OpenFile] = [:]
     var directories: [HandleNumber: OpenDirectory] = [:]
+    /// The versions that the last open of an inode may have seen, and its handle.
+    var lastOpened: [InodeNumber: Set<ETag>] = [:]
+    var lastHandle: [InodeNumber: HandleNumber] = [:]
     /// Operations that may be interrupted.
     var interruptible: [PendingOperation] = []
     var isRough = false

@@ -6,20 +6,23 @@
 //
 // `ls -l`, `cp -a` and rsync list the attributes of every file they touch. So a list names what is
 // in memory already, the header's attributes only once a HEAD or a read has brought them; asking
-// for one by name always gives it. Names outside `user.s3.` (security.selinux,
-// system.posix_acl_access, ...) are ENODATA at once, without a look at the inode.
+// for one by name always gives it. Other names are answered without a look at the inode: ENODATA in
+// the `user` namespace, EOPNOTSUPP outside it (security.selinux, ...), which `ls -l` remembers for
+// the whole file system where it would ask for every file again after ENODATA.
 
 import Operations
 import S3
 
 extension NamespaceState {
     private static let space = Array("user.s3.".utf8)
+    private static let userSpace = Array("user.".utf8)
 
     mutating func getExtendedAttribute(
         _ number: InodeNumber, name: [UInt8], reply: Reply<[UInt8]>
     ) {
         guard name.starts(with: Self.space) else {
-            deferred.append { _ in reply.fail(.noData) }
+            let isUser = name.starts(with: Self.userSpace)
+            deferred.append { _ in reply.fail(isUser ? .noData : .notSupported) }
             return
         }
         let wanted = String(decoding: name.dropFirst(Self.space.count), as: UTF8.self)

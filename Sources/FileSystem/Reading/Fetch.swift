@@ -5,6 +5,7 @@
 
 import Buffers
 import S3
+import Scheduling
 import Synchronization
 
 /// A GET under way.
@@ -24,6 +25,8 @@ final class Fetch: GetReceiver {
         /// The segments' memory; each is let go when its segment is complete, so that a long request
         /// does not hold on to what was read already.
         var buffers: [Buffer?]
+        var started = Duration.zero
+        var firstByte: Duration?
         /// The segment that takes the next byte, and how much of it is there.
         var index = 0
         var filled = 0
@@ -50,6 +53,8 @@ final class Fetch: GetReceiver {
     func start() {
         context.fetchedBytes.add(Int64(range.count), ordering: .relaxed)
         let version = content.version
+        let now = context.scheduler.now
+        state.withLock { $0.started = now }
         let isWhole = range == 0..<version.size
         let call = context.store.get(
             GetRequest(key: version.key, range: isWhole ? nil : range, ifMatch: version.etag),
@@ -71,7 +76,11 @@ final class Fetch: GetReceiver {
         call?.cancel()
     }
 
-    func receive(head: ObjectHead) { onHead?(head) }
+    func receive(head: ObjectHead) {
+        let now = context.scheduler.now
+        state.withLock { $0.firstByte = now }
+        onHead?(head)
+    }
 
     func receive(bytes: UnsafeRawBufferPointer, at offset: Int64) {
         // Whoever lies about the place of a byte is stopped here: nothing is written out of order.
@@ -106,11 +115,16 @@ final class Fetch: GetReceiver {
     }
 
     func finish(_ result: Result<Void, StoreError>) {
-        let isComplete = state.withLock { state in
+        let now = context.scheduler.now
+        let (isComplete, started, firstByte) = state.withLock { state in
             state.isFinished = true
             state.call = nil
             state.buffers = []
-            return state.index == segments.count
+            return (state.index == segments.count, state.started, state.firstByte)
+        }
+        if isComplete, let firstByte {
+            context.link.measured(
+                bytes: Int64(range.count), wait: firstByte - started, flow: now - firstByte)
         }
         var outcome = result
         if case .success = result, !isComplete {

@@ -11,8 +11,8 @@ struct IdleSegment {
     var segment: Segment
     /// Its `idleTicket`.
     var ticket: Int
-    /// Whether a read was answered from it.
-    var wasRead: Bool
+    /// Whether all of it was read.
+    var isConsumed: Bool
 }
 
 /// Complete segments by age.
@@ -29,13 +29,13 @@ final class IdleSegments: Sendable {
 
     private let queues = Mutex(Queues())
 
-    /// Remembers segments that became idle.
+    /// Remembers segments that became idle. One that was read in part is still wanted by its reader.
     func add(_ segments: [IdleSegment], of content: ObjectContent) {
         guard !segments.isEmpty else { return }
         queues.withLock { queues in
             for segment in segments {
                 let entry = Entry(content: content, idle: segment)
-                if segment.wasRead {
+                if segment.isConsumed {
                     queues.consumed.append(entry)
                 } else {
                     queues.unread.append(entry)
@@ -43,6 +43,9 @@ final class IdleSegments: Sendable {
             }
         }
     }
+
+    /// How many that were read are remembered (some of them may be gone already).
+    var consumedCount: Int { queues.withLock { $0.consumed.count } }
 
     /// Drops one idle segment.
     ///

@@ -283,7 +283,7 @@ final class ObjectContent: Sendable {
         segment.idleTicket += 1
         idle.append(
             IdleSegment(
-                segment: segment, ticket: segment.idleTicket, wasRead: segment.served > 0))
+                segment: segment, ticket: segment.idleTicket, isConsumed: segment.isConsumed))
     }
 
     private func insert(

@@ -4,6 +4,7 @@
 // Locks: `state`, one per handle. Taken for the arithmetic only.
 
 import Buffers
+import Scheduling
 import Synchronization
 
 /// Fetches ahead of the reads of one handle.
@@ -14,6 +15,7 @@ final class Prefetcher: Sendable {
 
     private struct State: ~Copyable {
         var streams = ReadStreams()
+        var rate = ReadRate()
         var fetches: [ObjectIdentifier: Fetch] = [:]
         var isActive = false
         var isClosed = false
@@ -27,9 +29,13 @@ final class Prefetcher: Sendable {
     /// Takes note of a read and fetches ahead of it.
     func advance(_ range: Range<Int64>) {
         let others = context.activeStreams.load(ordering: .relaxed)
-        let limit = Int64(context.pool.guessLimit) / Int64(max(others, 1))
+        let share = Int64(context.pool.guessLimit) / Int64(max(others, 1))
+        let latency = context.link.largestRequest
+        let now = context.scheduler.now
         let advice = state.withLock { state -> ReadStreams.Advice? in
             guard !state.isClosed else { return nil }
+            state.rate.advance(Int64(range.count), now: now)
+            let limit = Self.window(rate: state.rate.value, latency: latency, share: share)
             let advice = state.streams.advance(
                 offset: range.lowerBound, count: Int64(range.count), size: content.version.size,
                 limit: limit)
@@ -45,6 +51,18 @@ final class Prefetcher: Sendable {
             state.withLock { $0.streams.shorten(advice, to: end) }
         }
     }
+
+    /// The window a reader needs: twice what it reads while a request is under way, so that a reader
+    /// whom the window holds back gets more of it, and some requests' worth on top.
+    static func window(rate: Double?, latency: Duration?, share: Int64) -> Int64 {
+        guard let rate, let latency else { return min(share, firstWindow) }
+        let bridged = rate * (latency / .seconds(1)) * 2
+        guard bridged < Double(share) else { return share }
+        return min(share, Int64(bridged) + 2 * ReadStreams.largestRequest)
+    }
+
+    /// The largest window while nothing was measured, in bytes.
+    private static let firstWindow: Int64 = 64 << 20
 
     /// Sends the requests of an advice. Returns the end of what is at hand or on its way.
     private func follow(_ advice: ReadStreams.Advice) -> Int64 {

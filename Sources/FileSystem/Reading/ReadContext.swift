@@ -16,6 +16,7 @@ final class ReadContext: Sendable {
     let contents: ContentTable
     let idle = IdleSegments()
     let gate: DemandGate
+    let link = LinkEstimate()
     let logger: Logger
     /// Bytes that object stores were asked for, and bytes answered to the kernel.
     let fetchedBytes = Atomic<Int64>(0)
@@ -24,6 +25,10 @@ final class ReadContext: Sendable {
     let activeStreams = Atomic<Int>(0)
     /// Reads of the local disk on the caller's thread at the moment.
     let inlineDiskReads = Atomic<Int>(0)
+
+    /// Segments that were read already are kept for a second reader up to this number. More would
+    /// only mean to touch fresh memory where used memory, warm in the processor's cache, will do.
+    static let consumedLimit = 32
     /// How many of those may be: the other threads stay free for what needs no disk.
     static let inlineDiskReadLimit = 12
     /// From this many bytes on an answer is not written on the thread that took the bytes from the
@@ -72,7 +77,9 @@ final class ReadContext: Sendable {
 
     /// Takes note of segments that nobody needs now, and lets them go at once if somebody waits.
     func idle(_ segments: [IdleSegment], of content: ObjectContent) {
+        guard !segments.isEmpty else { return }
         idle.add(segments, of: content)
+        while idle.consumedCount > Self.consumedLimit, evictOne(guesses: false) {}
         evictForWaiters()
     }
 

@@ -75,7 +75,12 @@ internal import Synchronization
         guard claim() else { return giveBack() }
         request.deliver(.success(self)) { request, result in
             guard case .success(let page) = result else { return }
-            if unsafe fuse_reply_buf(request.raw, page.memory, page.used) != 0 { page.giveBack() }
+            if unsafe fuse_reply_buf(request.raw, page.memory, page.used) != 0 {
+                page.giveBack()
+            } else {
+                // The kernel has them now, and will forget them itself.
+                page.counted = []
+            }
         }
     }
 
