@@ -78,16 +78,25 @@ public final class BufferPool: Sendable {
 
     /// A buffer for a guess, or nil when the pool is too full for guesses or somebody waits.
     public func tryTake(fitting bytes: Int) -> Buffer? {
-        let size = Self.size(fitting: bytes)
+        takeNow(Self.size(fitting: bytes), within: guessLimit)
+    }
+
+    /// A buffer for somebody who would wait, or nil when he has to.
+    public func takeAtOnce(fitting bytes: Int) -> Buffer? {
+        takeNow(Self.size(fitting: bytes), within: limit)
+    }
+
+    private func takeNow(_ size: Int, within bound: Int) -> Buffer? {
         let memory: Memory? = state.withLock { state in
-            guard state.waiters.isEmpty, state.used + size <= guessLimit else { return nil }
+            guard state.waiters.isEmpty, state.used + size <= bound else { return nil }
             return Self.take(size, &state, limit: limit)
         }
         return memory.map { wrap($0, size) }
     }
 
     /// A buffer for somebody who waits: at once if the limit allows, else in order of asking, on the
-    /// thread that gives one back.
+    /// thread that gives one back, wherever that lets go of it: perhaps under locks of its own, so
+    /// `then` must only hand the buffer on.
     public func take(fitting bytes: Int, then: @escaping @Sendable (Buffer) -> Void) {
         let size = Self.size(fitting: bytes)
         let memory: Memory? = state.withLock { state in

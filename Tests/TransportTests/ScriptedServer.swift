@@ -154,6 +154,12 @@ final class ScriptedConnection {
             socket, SOL_SOCKET, SO_LINGER, &value, socklen_t(MemoryLayout<linger>.size))
     }
 
+    /// Waits until the client has sent something, and leaves it unread.
+    func waitForBytes() {
+        var byte: UInt8 = 0
+        _ = recv(socket, &byte, 1, Int32(MSG_PEEK))
+    }
+
     /// Waits until the client closes.
     func waitForClose() {
         while readMore() {}

@@ -6,12 +6,20 @@
 import DequeModule
 import Synchronization
 
+/// A segment that became idle, as it was then: its own fields belong to its content's lock.
+struct IdleSegment {
+    var segment: Segment
+    /// Its `idleTicket`.
+    var ticket: Int
+    /// Whether all of it was read.
+    var isConsumed: Bool
+}
+
 /// Complete segments by age.
 final class IdleSegments: Sendable {
     private struct Entry {
         var content: ObjectContent
-        var segment: Segment
-        var ticket: Int
+        var idle: IdleSegment
     }
 
     private struct Queues: ~Copyable {
@@ -22,11 +30,11 @@ final class IdleSegments: Sendable {
     private let queues = Mutex(Queues())
 
     /// Remembers segments that became idle. One that was read in part is still wanted by its reader.
-    func add(_ segments: [Segment], of content: ObjectContent) {
+    func add(_ segments: [IdleSegment], of content: ObjectContent) {
         guard !segments.isEmpty else { return }
         queues.withLock { queues in
             for segment in segments {
-                let entry = Entry(content: content, segment: segment, ticket: segment.idleTicket)
+                let entry = Entry(content: content, idle: segment)
                 if segment.isConsumed {
                     queues.consumed.append(entry)
                 } else {
@@ -45,7 +53,8 @@ final class IdleSegments: Sendable {
     /// - Returns: the content it belonged to, or nil when there was none to drop.
     func evictOne(guesses: Bool) -> ObjectContent? {
         while let entry = next(guesses: guesses) {
-            if entry.content.evict(entry.segment, ticket: entry.ticket) { return entry.content }
+            let idle = entry.idle
+            if entry.content.evict(idle.segment, ticket: idle.ticket) { return entry.content }
         }
         return nil
     }

@@ -159,13 +159,24 @@ final class ObjectContent: Sendable {
         }
     }
 
+    /// The memory of a read's parts, in order: nil for those on disk, and for those that were dropped
+    /// because their fetch failed (also while the read holds them).
+    func memory(of parts: [ReadPart]) -> [Buffer?] {
+        state.withLock { _ in
+            parts.map { part in
+                guard case .memory(let segment, _) = part else { return nil }
+                return segment.buffer
+            }
+        }
+    }
+
     /// Ends a read's hold on its memory parts.
     ///
     /// - Parameter served: true when their bytes were answered.
     /// - Returns: segments that are idle now.
-    func unpin(_ parts: [ReadPart], served: Bool) -> [Segment] {
+    func unpin(_ parts: [ReadPart], served: Bool) -> [IdleSegment] {
         state.withLock { state in
-            var idle: [Segment] = []
+            var idle: [IdleSegment] = []
             for case .memory(let segment, let range) in parts {
                 segment.pins -= 1
                 if served { segment.served += range.count }
@@ -200,9 +211,9 @@ final class ObjectContent: Sendable {
     }
 
     /// The block store has done with a segment, or there is none. Returns it if it is idle now.
-    func settled(_ segment: Segment) -> [Segment] {
+    func settled(_ segment: Segment) -> [IdleSegment] {
         state.withLock { state in
-            var idle: [Segment] = []
+            var idle: [IdleSegment] = []
             segment.isStoring = false
             settle(segment, &idle, &state)
             return idle
@@ -258,7 +269,9 @@ final class ObjectContent: Sendable {
     // MARK: Under the lock
 
     /// A segment that was released: dropped when it has done its work and is on disk, else idle.
-    private func settle(_ segment: Segment, _ idle: inout [Segment], _ state: inout State) {
+    private func settle(
+        _ segment: Segment, _ idle: inout [IdleSegment], _ state: inout State
+    ) {
         guard segment.isIdle else { return }
         if segment.isConsumed, let cached {
             let mask = BlockRange.mask(segment.chunks)
@@ -268,7 +281,9 @@ final class ObjectContent: Sendable {
             }
         }
         segment.idleTicket += 1
-        idle.append(segment)
+        idle.append(
+            IdleSegment(
+                segment: segment, ticket: segment.idleTicket, isConsumed: segment.isConsumed))
     }
 
     private func insert(

@@ -49,16 +49,23 @@ final class ReadContext: Sendable {
 
     // MARK: Memory
 
-    /// Buffers of the given sizes for somebody who waits, one after the other.
+    /// Buffers of the given sizes for somebody who waits, one after the other. `then` is called before
+    /// this returns if there is no wait, else on a thread of the scheduler: buffers come back under
+    /// the locks of contents and fetches, where nothing may go on.
     func takeBuffers(
         _ sizes: [Int], into taken: [Buffer] = [], then: @escaping @Sendable ([Buffer]) -> Void
     ) {
         guard taken.count < sizes.count else { return then(taken) }
         let size = sizes[taken.count]
         while !pool.hasRoom(fitting: size), evictOne(guesses: true) {}
-        pool.take(fitting: size) { [self] buffer in
-            takeBuffers(sizes, into: taken + [buffer], then: then)
+        if let buffer = pool.takeAtOnce(fitting: size) {
+            return takeBuffers(sizes, into: taken + [buffer], then: then)
         }
+        pool.take(fitting: size) { [self] buffer in
+            scheduler.run { [self] in takeBuffers(sizes, into: taken + [buffer], then: then) }
+        }
+        // A segment may have become idle between the look and the wait, seen by nobody.
+        evictForWaiters()
     }
 
     /// A buffer for a guess; may push out what was read already.
@@ -69,10 +76,14 @@ final class ReadContext: Sendable {
     }
 
     /// Takes note of segments that nobody needs now, and lets them go at once if somebody waits.
-    func idle(_ segments: [Segment], of content: ObjectContent) {
+    func idle(_ segments: [IdleSegment], of content: ObjectContent) {
         guard !segments.isEmpty else { return }
         idle.add(segments, of: content)
         while idle.consumedCount > Self.consumedLimit, evictOne(guesses: false) {}
+        evictForWaiters()
+    }
+
+    private func evictForWaiters() {
         while pool.hasWaiters, evictOne(guesses: true) {}
     }
 

@@ -69,8 +69,8 @@ final class ReadOperation: SegmentWaiter {
     private func takeMemory(_ sizes: [Int]) {
         let handOver = HandOver(context.scheduler)
         enterGate { [self] in
-            context.takeBuffers(sizes) { [self] taken in
-                handOver.run { [self] in claim(with: taken) }
+            handOver.run { [self] in
+                context.takeBuffers(sizes) { [self] taken in claim(with: taken) }
             }
         }
         handOver.isInline.store(false, ordering: .releasing)
@@ -160,10 +160,11 @@ final class ReadOperation: SegmentWaiter {
         if let error { return conclude(error) }
         var spare = buffers
         var pieces: [ReadAnswer.Piece] = []
-        for part in parts {
+        let memory = content.memory(of: parts)
+        for (index, part) in parts.enumerated() {
             switch part {
             case .memory(let segment, let range):
-                guard let buffer = segment.buffer else { return startAnew() }
+                guard let buffer = memory[index] else { return startAnew() }
                 pieces.append(
                     ReadAnswer.Piece(
                         buffer: buffer, offset: Int(range.lowerBound - segment.start),

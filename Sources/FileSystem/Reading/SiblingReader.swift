@@ -101,14 +101,19 @@ final class SiblingReader: Sendable {
                 onFinish: { [weak self] result in
                     if case .failure = result { self?.failed(index, in: directory) }
                 })
-        let isKept = state.withLock { state in
-            guard state.walks[directory] != nil else { return false }
+        let guess = Guess(content: content, fetch: fetch)
+        let (unwanted, isTwice) = state.withLock { state -> (Guess?, Bool) in
+            guard state.walks[directory] != nil else { return (guess, false) }
             state.walks[directory]!.steps.guessed([index], end: index + 1)
-            state.walks[directory]!.guesses[index] = Guess(content: content, fetch: fetch)
-            return true
+            // Another thread may have guessed the same file meanwhile.
+            let other = state.walks[directory]!.guesses[index]
+            if other?.content === content { return (nil, true) }
+            state.walks[directory]!.guesses[index] = guess
+            return (other, false)
         }
         fetch?.start()
-        if !isKept { drop(Guess(content: content, fetch: fetch)) }
+        if let unwanted { drop(unwanted) }
+        if isTwice { context.contents.close(content) }
     }
 
     private func failed(_ index: Int, in directory: InodeNumber) {
