@@ -56,6 +56,11 @@ public enum MountpointError: Error, Sendable, Equatable, CustomStringConvertible
             "mountpoint \(path) cannot be reached: \(errno)"
         case .noDevice:
             "/dev/fuse does not exist; load the module (modprobe fuse); \(Self.containerAdvice)"
+        case .deviceNotPermitted(.accessDenied):
+            """
+            /dev/fuse may not be opened by this user; let users open it: sudo chmod 666 /dev/fuse, \
+            or mount as root
+            """
         case .deviceNotPermitted(let errno):
             "/dev/fuse cannot be opened: \(errno); \(Self.containerAdvice)"
         case .noAdminCapability:
