@@ -4,12 +4,15 @@
 #define FUSE_USE_VERSION 314
 #include <fuse3/fuse_lowlevel.h>
 #include <fuse3/fuse_opt.h>
+#include <errno.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 extern int dup3(int old_fd, int new_fd, int flags);
 extern int pipe2(int fds[2], int flags);
@@ -41,6 +44,18 @@ static inline void pail_wake_prepare(void) {
 }
 
 static inline void pail_wake(pthread_t thread) { pthread_kill(thread, pail_wake_signal()); }
+
+/// Starts a child that looks at `path` and writes its errno, 0 for none, as an int to `answer`. The
+/// child makes only calls that are safe after a fork of a process with threads.
+static inline pid_t pail_probe(const char *path, int answer) {
+    pid_t child = fork();
+    if (child != 0) return child;
+    for (int fd = 0; fd < 1024; fd++)
+        if (fd != answer) close(fd);
+    struct stat status;
+    int error = lstat(path, &status) == 0 ? 0 : errno;
+    _exit(write(answer, &error, sizeof error) == sizeof error ? 0 : 1);
+}
 
 /// umount2(2)'s flags.
 static const int pail_mnt_force = 1;

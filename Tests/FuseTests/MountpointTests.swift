@@ -106,6 +106,39 @@ struct MountpointTests {
         }
     }
 
+    /// A daemon that was stopped, or waits for ever, must not hold the check up.
+    @Test func saysWhenAMountHangs() throws {
+        guard geteuid() == 0 else { return }
+        let path = try temporary()
+        // Mounts, and never answers, not even the kernel's greeting.
+        let script = """
+            import ctypes, os, sys
+            c = ctypes.CDLL(None, use_errno=True)
+            f = os.open('/dev/fuse', os.O_RDWR)
+            o = 'fd=%d,rootmode=40000,user_id=0,group_id=0' % f
+            assert c.mount(b'b', sys.argv[1].encode(), b'fuse.pail', 0, o.encode()) == 0
+            sys.stdin.read()
+            """
+        let gate = Pipe()
+        let daemon = try Child(["python3", "-c", script, path], input: gate)
+        defer {
+            try? gate.fileHandleForWriting.close()
+            _ = daemon.wait()
+            run("umount", "-l", path)
+            try? FileManager.default.removeItem(atPath: path)
+        }
+        #expect(eventually { MountTable.current().entry(at: path) != nil })
+        try FileManager.default.createSymbolicLink(
+            atPath: path + "-link", withDestinationPath: path)
+        defer { unlink(path + "-link") }
+        let hangs = MountpointError.hangs(path, source: "b", isPail: true)
+        #expect(throws: hangs) { try Mountpoint.check(path) }
+        #expect(throws: hangs) { try Mountpoint.check(path + "/below") }
+        #expect(hangs.description.hasSuffix("clear it: pail unmount --lazy \(path)"))
+        try Mountpoint.unmount(path, lazy: true)
+        #expect(try Mountpoint.check(path) == path)
+    }
+
     @Test func saysStaleWhenTheDaemonIsGone() throws {
         // A session whose device is let go without an unmount is what a killed daemon leaves.
         guard geteuid() == 0 else { return }
@@ -122,7 +155,10 @@ struct MountpointTests {
             assert c.mount(b'b', sys.argv[1].encode(), b'fuse.pail', 0, o.encode()) == 0
             """
         #expect(run("python3", "-c", script, path).status == 0)
-        #expect(throws: MountpointError.stale(path, isRoot: true)) { try Mountpoint.check(path) }
+        let stale = MountpointError.stale(path, isPail: true)
+        #expect(throws: stale) { try Mountpoint.check(path) }
+        #expect(throws: stale) { try Mountpoint.check(path + "/below/it") }
+        #expect(stale.description.hasSuffix("clear it: pail unmount \(path)"))
         try Mountpoint.unmount(path)
         #expect(try Mountpoint.check(path) == path)
     }

@@ -1,4 +1,4 @@
-// Parked replies, interrupts and the end of a mount.
+// Parked replies and the end of a mount; signals are in SignalTests.
 
 import Foundation
 import Fuse
@@ -71,40 +71,6 @@ struct WaitingTests {
         fileSystem.unpark()
         #expect(eventually { fileSystem.counters.forgotten[1_000_003] == 1 })
         #expect(run("ls", mount.path + "/many").text.split(separator: "\n").count == 10)
-    }
-
-    /// Answers and interrupts meet at random; libfuse's memory must survive and nobody may hang.
-    @Test func answersRaceWithInterrupts() throws {
-        let fileSystem = MemoryFileSystem()
-        for index in 0..<8 { fileSystem.add("file\(index)", [UInt8(index)]) }
-        fileSystem.state.withLock { $0.timeout = .zero }
-        let mount = try LiveMount(fileSystem)
-        defer { mount.end() }
-        let script = """
-            import os, signal, sys
-            root = sys.argv[1]
-            signal.signal(signal.SIGALRM, lambda *a: None)
-            signal.siginterrupt(signal.SIGALRM, True)
-            signal.setitimer(signal.ITIMER_REAL, 0.0005, 0.0003)
-            hits = 0
-            for i in range(1500):
-                try: os.stat(root + '/file%d' % (i % 8))
-                except InterruptedError: hits += 1
-            print('good' if hits else 'never interrupted')
-            """
-        let names = Set((0..<8).map { Array("file\($0)".utf8) })
-        let children = try (0..<4).map { _ in try Child(["python3", "-c", script, mount.path]) }
-        let isDone = DispatchSemaphore(value: 0)
-        Thread.detachNewThread {
-            while isDone.wait(timeout: .now() + 0.0004) != .success {
-                fileSystem.unpark()
-                fileSystem.state.withLock { $0.parkLookups = names }
-            }
-            fileSystem.unpark()
-        }
-        for child in children { #expect(child.wait(60).text == "good\n") }
-        isDone.signal()
-        #expect(run("stat", mount.path + "/file1", seconds: 5).status == 0)
     }
 
     @Test func endsWhenAsked() throws {

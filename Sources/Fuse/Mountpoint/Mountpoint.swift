@@ -1,5 +1,5 @@
 // Is this a directory we can mount on? Asked before anything slow is done, so that a wrong mountpoint is
-// told at once and in words.
+// told at once and in words. A mount that hangs does not hold the checks up (see Probe).
 
 internal import CFuse
 internal import Glibc
@@ -33,10 +33,13 @@ public enum Mountpoint {
         in surroundings: Surroundings = Surroundings()
     ) throws(MountpointError) -> String {
         let isRoot = surroundings.userID == 0
-        let resolved = try resolve(path, missing: MountpointError.missing)
-        if let entry = surroundings.table.entry(at: resolved), entry.isFuse {
-            if isStale(resolved) { throw .stale(resolved, isRoot: isRoot) }
-            if entry.isPail { throw .alreadyMounted(resolved, source: entry.source) }
+        let written = absolute(path)
+        try probe(written, in: surroundings.table)
+        let resolved = try resolve(
+            path, missing: MountpointError.missing, table: surroundings.table)
+        if resolved != written { try probe(resolved, in: surroundings.table) }
+        if let entry = surroundings.table.entry(at: resolved), entry.isPail {
+            throw .alreadyMounted(resolved, source: entry.source)
         }
         try checkDirectory(resolved, allowNonEmpty: allowNonEmpty, isRoot: isRoot)
         try checkDevice(surroundings, allowOther: allowOther, isRoot: isRoot)
@@ -73,12 +76,6 @@ public enum Mountpoint {
         return unsafe String(cString: found)
     }
 
-    /// True when the mount's daemon is gone.
-    private static func isStale(_ path: String) -> Bool {
-        var status = stat()
-        return unsafe lstat(path, &status) != 0 && (errno == ENOTCONN || errno == ECONNABORTED)
-    }
-
     private static func checkDirectory(
         _ path: String, allowNonEmpty: Bool, isRoot: Bool
     ) throws(MountpointError) {
@@ -86,7 +83,6 @@ public enum Mountpoint {
         guard unsafe stat(path, &status) == 0 else {
             switch errno {
             case ENOENT: throw .missing(path)
-            case ENOTCONN, ECONNABORTED: throw .stale(path, isRoot: isRoot)
             case let number: throw .unreachable(path, Errno(rawValue: number))
             }
         }

@@ -10,8 +10,10 @@ public enum MountpointError: Error, Sendable, Equatable, CustomStringConvertible
     case notWritable(String)
     /// Mounted by pail already; with its source.
     case alreadyMounted(String, source: String)
-    /// Its daemon died; every access gives ENOTCONN.
-    case stale(String, isRoot: Bool)
+    /// A mount whose daemon died; every access gives ENOTCONN.
+    case stale(String, isPail: Bool)
+    /// A mount whose daemon lives and does not answer.
+    case hangs(String, source: String, isPail: Bool)
     case unreachable(String, Errno)
     case noDevice
     case deviceNotPermitted(Errno)
@@ -44,13 +46,21 @@ public enum MountpointError: Error, Sendable, Equatable, CustomStringConvertible
         case .alreadyMounted(let path, let source):
             "\(source) is already mounted on \(path); unmount it first: pail unmount "
                 + Self.quoted(path)
-        case .stale(let path, let isRoot):
+        case .stale(let path, let isPail):
             "mountpoint \(path) holds a mount whose daemon is gone; clear it: "
-                + (isRoot ? "umount -l " : "fusermount3 -u ") + Self.quoted(path)
+                + (isPail ? "pail unmount " : "fusermount3 -u ") + Self.quoted(path)
+        case .hangs(let path, let source, let isPail):
+            "the mount of \(source) on \(path) does not answer; clear it: "
+                + (isPail ? "pail unmount --lazy " : "fusermount3 -uz ") + Self.quoted(path)
         case .unreachable(let path, let errno):
             "mountpoint \(path) cannot be reached: \(errno)"
         case .noDevice:
             "/dev/fuse does not exist; load the module (modprobe fuse); \(Self.containerAdvice)"
+        case .deviceNotPermitted(.accessDenied):
+            """
+            /dev/fuse may not be opened by this user; let users open it: sudo chmod 666 /dev/fuse, \
+            or mount as root
+            """
         case .deviceNotPermitted(let errno):
             "/dev/fuse cannot be opened: \(errno); \(Self.containerAdvice)"
         case .noAdminCapability:

@@ -61,7 +61,11 @@ enum Unmount {
         if status == 0 { return }
         if words.contains("busy") { throw .busy(path) }
         if words.contains("not permitted") { throw .notPermitted(path) }
-        if words.contains("not found in") { throw .notMounted(path) }
+        // It looks for mounts of its own user only, and does not say so.
+        if words.contains("not found in") {
+            let isMounted = MountTable.current().entry(at: path) != nil
+            throw isMounted ? .notPermitted(path) : .notMounted(path)
+        }
         throw .failed(path, .inputOutput, words)
     }
 

@@ -5,13 +5,13 @@
 // - A request answered within its callback pays for nothing else. One that is parked registers for
 //   interrupts, and while it registers (state `registering`) nobody may answer: an answer that
 //   comes then is kept and sent by the registering thread.
-// - fuse_req_interrupt_func calls back at once, holding the request's lock, when the interrupt came
-//   first; answering there would free that lock while it is held. The `registering` state covers
-//   that case too.
+// - An interrupt (the waiting thread got a signal) holds the request's lock, so it never answers: it
+//   marks the request for `InterruptWatch`, whose thread answers EINTR if the waiting one is dying.
 // - Before a parked request is answered its interrupt function is taken away, which waits for one
-//   that runs; only the interrupting thread itself (it holds the request's lock) does not.
+//   that runs. Afterwards nobody has the raw pointer; a marked request lives on as an object only.
 //
-// Never answers under a lock of ours. Lock order: libfuse's request lock, libfuse's session lock.
+// Never answers under a lock of ours. Lock order: libfuse's request lock, then libfuse's session lock
+// or the watch's.
 
 internal import CFuse
 internal import Glibc
@@ -35,7 +35,6 @@ internal import Synchronization
     private static let answered: UInt8 = 4
 
     private let state = Atomic<UInt8>(Request.open)
-    private let interrupter = Atomic<UInt>(0)
     /// Answers EINTR. Written before `registering` ends, on the callback's thread.
     private var interrupt: (@Sendable () -> Void)?
     /// The answer that came while registering. Written by the one thread that delivers, before it
@@ -69,16 +68,14 @@ internal import Synchronization
         }
         // Parked: only this thread delivers, so the state stays.
         state.store(Self.answered, ordering: .releasing)
-        if interrupter.load(ordering: .acquiring) != UInt(pthread_self()) {
-            unsafe fuse_req_interrupt_func(raw, nil, nil)
-        }
+        unsafe fuse_req_interrupt_func(raw, nil, nil)
         write(self, result)
         core.parked.subtract(1, ordering: .relaxed)
         unsafe Unmanaged.passUnretained(self).release()
     }
 
-    /// Called at the end of the callback when the answer is not there yet: lets an interrupt (a
-    /// signal for the waiting process) answer EINTR.
+    /// Called at the end of the callback when the answer is not there yet: lets a signal that ends
+    /// the waiting thread answer EINTR.
     ///
     /// - Parameter interrupt: answers EINTR if nothing was answered; holds the reply weakly.
     func park(_ interrupt: @escaping @Sendable () -> Void) {
@@ -88,9 +85,11 @@ internal import Synchronization
         let data = unsafe Unmanaged.passRetained(self).toOpaque()
         unsafe fuse_req_interrupt_func(
             raw,
-            { _, data in
+            { raw, data in
                 guard let data = unsafe data else { return }
-                unsafe Unmanaged<Request>.fromOpaque(data).takeUnretainedValue().interrupted()
+                let request = unsafe Unmanaged<Request>.fromOpaque(data).takeUnretainedValue()
+                let thread = unsafe fuse_req_ctx(raw).pointee.pid
+                request.core.interrupts.mark(request, thread: thread)
             }, data)
         if exchange(Self.registering, Self.parked) { return }
         // An answer came meanwhile.
@@ -103,12 +102,11 @@ internal import Synchronization
         unsafe Unmanaged.passUnretained(self).release()
     }
 
-    /// On one of libfuse's threads, holding the request's lock.
-    private func interrupted() {
-        interrupter.store(UInt(pthread_self()), ordering: .releasing)
-        interrupt?()
-        interrupter.store(0, ordering: .releasing)
-    }
+    /// True when the answer was sent, or is about to be.
+    var isAnswered: Bool { state.load(ordering: .acquiring) == Self.answered }
+
+    /// Answers EINTR unless an answer came first. On the watch's thread.
+    func endWait() { interrupt?() }
 
     private func exchange(_ from: UInt8, _ to: UInt8) -> Bool {
         state.compareExchange(

@@ -104,6 +104,7 @@ public final class FuseSession: KernelNotifier {
             core.whenServing = { Readahead.raise(device: device, kibibytes: readAhead) }
         }
         try core.notifier.start(session)
+        try core.interrupts.start()
 
         pail_wake_prepare()
         let config = unsafe fuse_loop_cfg_create()
@@ -167,6 +168,7 @@ public final class FuseSession: KernelNotifier {
         let clock = ContinuousClock()
         let deadline = clock.now + drain
         while core.parked.load(ordering: .relaxed) > 0, clock.now < deadline { usleep(2000) }
+        core.interrupts.stop()
         let stoppedInTime = core.notifier.stop(within: .milliseconds(500))
         // Only our own mount, never one that was put over it since.
         if let device, MountTable.current().entry(at: options.mountpoint)?.device == device {

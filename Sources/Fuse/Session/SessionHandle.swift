@@ -46,6 +46,7 @@ internal import Synchronization
 /// What all requests of a session share.
 final class SessionCore: @unchecked Sendable {
     let notifier: Notifier
+    let interrupts = InterruptWatch()
     let pages = PageMemory()
     /// Requests that left their callback unanswered.
     let parked = Atomic<Int>(0)

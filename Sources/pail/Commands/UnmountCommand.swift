@@ -34,7 +34,7 @@ extension CommandFailure {
         let status: ExitStatus =
             switch error {
             case .missing, .notDirectory, .notEmpty, .notMounted: .noInput
-            case .alreadyMounted, .stale, .busy: .temporary
+            case .alreadyMounted, .stale, .hangs, .busy: .temporary
             case .noDevice, .noHelper: .unavailable
             case .notWritable, .deviceNotPermitted, .noAdminCapability, .allowOtherNotAllowed,
                 .notPermitted:
@@ -42,12 +42,6 @@ extension CommandFailure {
             case .foreign: .usage
             case .unreachable, .failed: .system
             }
-        var words = Escaping.line(error.description)
-        if case .stale(let path, _) = error {
-            words =
-                "mountpoint \(Escaping.line(path)) holds a mount whose daemon is gone; clear it: "
-                + "pail unmount \(Escaping.line(path))"
-        }
-        self.init(words, status)
+        self.init(Escaping.line(error.description), status)
     }
 }

@@ -89,14 +89,14 @@ final class Child: @unchecked Sendable {
     private let err = Mutex(Data())
     private let done = DispatchGroup()
 
-    init(_ arguments: [String]) throws {
+    init(_ arguments: [String], input: Pipe? = nil) throws {
         process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
         process.arguments = arguments
         let outPipe = Pipe()
         let errPipe = Pipe()
         process.standardOutput = outPipe
         process.standardError = errPipe
-        process.standardInput = FileHandle.nullDevice
+        process.standardInput = input ?? FileHandle.nullDevice
         done.enter()
         process.terminationHandler = { [done] _ in done.leave() }
         // Threads of the pool block signals, and a child inherits that.
