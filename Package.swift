@@ -103,11 +103,18 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "BlockStoreTests", dependencies: [
-                "BlockStore", "Scheduling", "CPlatform",
+                "BlockStore", "Scheduling", "CPlatform", "blockstore-hammer",
                 .product(name: "GRDB", package: "GRDB.swift"),
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
+        // A process that works a cache directory, for tests of several processes, and for figures.
+        .executableTarget(
+            name: "blockstore-hammer",
+            dependencies: [
+                "BlockStore", "Scheduling", .product(name: "Logging", package: "swift-log"),
+            ],
+            path: "Tests/BlockStoreHammer", swiftSettings: strictTests),
         .testTarget(
             name: "FuseTests",
             dependencies: [

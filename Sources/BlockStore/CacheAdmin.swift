@@ -38,7 +38,7 @@ extension DiskBlockStore {
         do {
             let (index, isFresh) = try IndexRepair.open(directory, quiet)
             if isFresh { _ = try IndexRepair.recount(index, directory, now: 0) }
-            let mounts = try index.ownerNames().count { !Owner.isDead($0, in: directory) }
+            let mounts = try index.ownerNames().count { Owner.dead($0, in: directory) == nil }
             var summary = try index.summary()
             summary.mounts = mounts
             return summary

@@ -3,7 +3,8 @@
 //     DIR/               0700, ours; another user's directory is refused, we would trust its bytes
 //       index.sqlite     what is there, how big, when last used (see Index)
 //       owners/          one locked file per running process
-//       objects/ab/      NAME.data (sparse, the object's bytes at their offsets) and NAME.map
+//       objects/ab/      NAME.data (sparse, the object's bytes at their offsets) and NAME.map, or
+//                        NAME.map alone with a small object's bytes in it
 //       staged/          room for the files being written, which are not cache and never evicted
 //
 // Never follows a symbolic link below DIR.
@@ -99,13 +100,19 @@ final class CacheDirectory: Sendable {
     /// Removes an object's files. The data is cut to nothing first: whoever has it open then sees
     /// it gone, and the disk space is free at once.
     func removeObject(_ name: ObjectName) {
-        let fd = openObject(name.dataPath, O_WRONLY)
-        if fd >= 0 {
+        let (data, map) = (name.dataPath, name.mapPath)
+        for path in [data, map] {
+            let fd = openObject(path, O_WRONLY)
+            guard fd >= 0 else { continue }
             ftruncate(fd, 0)
             close(fd)
+            unsafe unlinkat(objects.fd, path, 0)
+            // The data of a large object is gone; its map tells nobody anything.
+            if path == data {
+                unsafe unlinkat(objects.fd, map, 0)
+                return
+            }
         }
-        unsafe unlinkat(objects.fd, name.dataPath, 0)
-        unsafe unlinkat(objects.fd, name.mapPath, 0)
     }
 
     /// Bytes on disk of an object's two files.
@@ -129,6 +136,9 @@ final class CacheDirectory: Sendable {
                 by: UInt64(status.f_frsize)
             ).partialValue)
     }
+
+    /// True when no object can be there.
+    var isEmpty: Bool { names(in: "").isEmpty }
 
     /// Names in a folder below `objects/`, or of `objects/` itself for "".
     func names(in folder: String) -> [String] {

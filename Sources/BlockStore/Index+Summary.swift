@@ -1,15 +1,8 @@
-// The index's answers to `pail cache`, and corrections after a recount.
+// The index's answers to `pail cache`.
 
 import GRDB
 
 extension Index {
-    /// Sets objects as a recount found them, in one transaction.
-    func correct(_ changes: [Change]) throws {
-        try database.write { database in
-            for change in changes { try Self.apply(change, database) }
-        }
-    }
-
     /// All but the count of mounts.
     func summary() throws -> CacheSummary {
         try database.read { database in

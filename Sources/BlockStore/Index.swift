@@ -82,22 +82,22 @@ final class Index: Sendable {
     static func apply(_ change: Change, _ database: Database) throws {
         let name = DataOfBytes(change.name.bytes)
         guard let bytes = change.bytes else {
-            try database.execute(
-                sql: "UPDATE objects SET used = max(used, ?) WHERE name = ?",
-                arguments: [change.used, name.value])
+            try database.cachedStatement(
+                sql: "UPDATE objects SET used = max(used, ?) WHERE name = ?"
+            ).execute(arguments: [change.used, name.value])
             return
         }
-        try database.execute(
+        try database.cachedStatement(
             sql: """
                 INSERT INTO objects (name, store, key, etag, size, bytes, used)
                 VALUES (?, ?, ?, ?, ?, ?, ?)
                 ON CONFLICT (name) DO UPDATE
                 SET bytes = excluded.bytes, used = max(used, excluded.used)
-                """,
-            arguments: [
-                name.value, change.identity.store, DataOfBytes(change.identity.key).value,
-                change.identity.etag, change.identity.size, bytes, change.used,
-            ])
+                """
+        ).execute(arguments: [
+            name.value, change.identity.store, DataOfBytes(change.identity.key).value,
+            change.identity.etag, change.identity.size, bytes, change.used,
+        ])
     }
 
     /// Bytes of all objects and all claims, and of the claims alone.
@@ -130,14 +130,20 @@ final class Index: Sendable {
         try rows("SELECT * FROM objects ORDER BY used LIMIT ?", [count])
     }
 
-    /// Up to `count` objects in the order they came to the index, after row `after`.
-    func rows(after: Int64, count: Int) throws -> (rows: [Row], last: Int64) {
+    /// Up to `count` names in the order they came to the index, after row `after`.
+    func names(after: Int64, count: Int) throws -> (names: [ObjectName], last: Int64) {
         try database.read { database in
-            let found = try GRDB.Row.fetchAll(
-                database,
-                sql: "SELECT rowid, * FROM objects WHERE rowid > ? ORDER BY rowid LIMIT ?",
+            let found = try GRDB.Row.fetchCursor(
+                database.cachedStatement(
+                    sql: "SELECT rowid, name FROM objects WHERE rowid > ? ORDER BY rowid LIMIT ?"),
                 arguments: [after, count])
-            return (found.compactMap(Self.row), found.last.map { $0["rowid"] } ?? after)
+            var names: [ObjectName] = []
+            var last = after
+            while let row = try found.next() {
+                last = row[0]
+                if let name = ObjectName(bytes: DataOfBytes.bytes(row[1])) { names.append(name) }
+            }
+            return (names, last)
         }
     }
 
@@ -161,10 +167,39 @@ final class Index: Sendable {
     func remove(_ names: [ObjectName]) throws {
         try database.write { database in
             for name in names {
-                try database.execute(
-                    sql: "DELETE FROM objects WHERE name = ?",
-                    arguments: [DataOfBytes(name.bytes).value])
+                try Self.remove(name, database)
             }
+        }
+    }
+
+    private static func remove(_ name: ObjectName, _ database: Database) throws {
+        try database.cachedStatement(sql: "DELETE FROM objects WHERE name = ?")
+            .execute(arguments: [DataOfBytes(name.bytes).value])
+    }
+
+    /// Makes the index agree with one folder's files, which are looked at within the transaction, so
+    /// that no process can tell of what it writes in between.
+    ///
+    /// - Parameter folder: the names' first byte.
+    /// - Parameter look: finds what is there.
+    func correct(folder: UInt8, _ look: () -> [Change]) throws -> [ObjectName] {
+        try database.write { database in
+            let changes = look()
+            let names = Set(changes.map(\.name))
+            let low = DataOfBytes([folder]).value
+            let high = DataOfBytes(
+                folder == .max
+                    ? [255] + Array(repeating: 255, count: 32)
+                    : [folder + 1]
+            ).value
+            let known = try GRDB.Row.fetchAll(
+                database, sql: "SELECT * FROM objects WHERE name >= ? AND name < ?",
+                arguments: [low, high])
+            for row in known.compactMap(Self.row) where !names.contains(row.name) {
+                try Self.remove(row.name, database)
+            }
+            for change in changes { try Self.apply(change, database) }
+            return Array(names)
         }
     }
 
@@ -178,6 +213,9 @@ final class Index: Sendable {
             try $0.execute(sql: "DELETE FROM owners WHERE id = ?", arguments: [id])
         }
     }
+
+    /// Ends the use of the file.
+    func close() { try? database.close() }
 
     /// A number kept for `pail cache show`.
     func setting(_ name: String) throws -> Int64? {

@@ -34,9 +34,7 @@ enum IndexRepair {
         } catch {
             throw BlockStoreError("cache directory \(directory.path): index.sqlite: \(error)")
         }
-        for suffix in ["", "-wal", "-shm"] {
-            unsafe rename(path + suffix, path + ".damaged" + suffix)
-        }
+        setAside(directory)
         do {
             return (try Index(path: path), true)
         } catch {
@@ -44,75 +42,91 @@ enum IndexRepair {
         }
     }
 
-    /// Voids the claims of processes that have ended without taking leave.
-    ///
-    /// - Returns: true when there was one.
-    static func removeDeadOwners(_ index: Index, _ directory: CacheDirectory) throws -> Bool {
-        var found = false
-        for id in try index.ownerNames() where Owner.isDead(id, in: directory) {
-            try index.removeOwner(id)
-            Owner.removeFile(id, in: directory)
-            found = true
+    /// Moves the index out of the way.
+    static func setAside(_ directory: CacheDirectory) {
+        let path = "\(directory.path)/index.sqlite"
+        for suffix in ["", "-wal", "-shm"] {
+            unsafe rename(path + suffix, path + ".damaged" + suffix)
         }
-        return found
+    }
+
+    /// The index file's inode, 0 when there is none.
+    static func inode(_ directory: CacheDirectory) -> UInt64 {
+        var status = stat()
+        return unsafe fstatat(directory.root.fd, "index.sqlite", &status, AT_SYMLINK_NOFOLLOW) == 0
+            ? UInt64(status.st_ino) : 0
+    }
+
+    /// Owners that have ended without taking leave. Their claims stand until what they wrote last is
+    /// recounted and `bury` is called: the limit holds all the while.
+    static func deadOwners(_ index: Index, _ directory: CacheDirectory) throws -> [Owner.Dead] {
+        try index.ownerNames().compactMap { Owner.dead($0, in: directory) }
+    }
+
+    /// Voids the claims of dead owners.
+    static func bury(_ dead: [Owner.Dead], _ index: Index, _ directory: CacheDirectory) throws {
+        for owner in dead {
+            try index.removeOwner(owner.id)
+            Owner.removeFile(owner.id, in: directory)
+        }
     }
 
     /// Makes the index say what is on disk: adds and corrects objects, removes those that are gone,
     /// and deletes files that are nobody's.
+    static func recount(_ index: Index, _ directory: CacheDirectory, now: Int64) throws {
+        for folder in UInt8.min ... .max {
+            _ = try recount(folder, index, directory, now: now)
+        }
+    }
+
+    /// One folder's part of that.
     ///
-    /// - Returns: the names of all objects on disk.
-    static func recount(_ index: Index, _ directory: CacheDirectory, now: Int64) throws
-        -> [ObjectName]
+    /// - Returns: the names of the objects in it.
+    static func recount(_ folder: UInt8, _ index: Index, _ directory: CacheDirectory, now: Int64)
+        throws -> [ObjectName]
     {
-        var names: Set<ObjectName> = []
-        for folder in directory.names(in: "") where folder.utf8.count == 2 {
-            var changes: [Index.Change] = []
-            for file in directory.names(in: folder) {
-                let path = "\(folder)/\(file)"
-                if file.hasSuffix(".data"), let name = ObjectName(hex: file.dropLast(5)) {
-                    var status = stat()
-                    if unsafe fstatat(directory.objects.fd, name.mapPath, &status, 0) == 0 {
-                        continue
-                    }
-                    directory.removeObject(name)
-                } else if file.hasSuffix(".map"), let name = ObjectName(hex: file.dropLast(4)),
-                    let change = change(name, path, directory)
-                {
-                    changes.append(change)
-                    names.insert(name)
-                } else {
-                    unsafe unlinkat(directory.objects.fd, path, 0)
-                }
+        let path = ObjectName(words: .init(a: UInt64(folder) << 56)).folder
+        return try index.correct(folder: folder) { look(path, directory, now: now) }
+    }
+
+    private static func look(_ folder: String, _ directory: CacheDirectory, now: Int64)
+        -> [Index.Change]
+    {
+        var changes: [Index.Change] = []
+        for file in directory.names(in: folder) {
+            let path = "\(folder)/\(file)"
+            if file.hasSuffix(".data"), let name = ObjectName(hex: file.dropLast(5)) {
+                var status = stat()
+                let result = unsafe fstatat(directory.objects.fd, name.mapPath, &status, 0)
+                if result != 0, errno == ENOENT { directory.removeObject(name) }
+            } else if file.hasSuffix(".map"), let name = ObjectName(hex: file.dropLast(4)) {
+                if let change = change(name, path, directory, now: now) { changes.append(change) }
+            } else {
+                unsafe unlinkat(directory.objects.fd, path, 0)
             }
-            if !changes.isEmpty { try index.correct(changes) }
         }
-        var last: Int64 = 0
-        while true {
-            let (rows, next) = try index.rows(after: last, count: 10_000)
-            guard !rows.isEmpty else { break }
-            try index.remove(rows.map(\.name).filter { !names.contains($0) })
-            last = next
-        }
-        return Array(names)
+        return changes
     }
 
     /// What the index should say of an object; nil (and its data removed) when the map is damaged.
-    private static func change(_ name: ObjectName, _ path: String, _ directory: CacheDirectory)
-        -> Index.Change?
-    {
+    private static func change(
+        _ name: ObjectName, _ path: String, _ directory: CacheDirectory, now: Int64
+    ) -> Index.Change? {
         let fd = directory.openObject(path, O_RDONLY)
         guard fd >= 0 else { return nil }
         defer { close(fd) }
         var status = stat()
+        guard unsafe fstat(fd, &status) == 0 else { return nil }
+        let written = Int64(status.st_mtim.tv_sec) * 1000
         let header = StoredObject.readMap(fd, 0, MapFormat.headerSize)
-        guard let identity = MapFormat.identity(inHeader: header), ObjectName(identity) == name,
-            unsafe fstat(fd, &status) == 0
+        guard let identity = MapFormat.identity(inHeader: header), ObjectName(identity) == name
         else {
+            // Another process may be about to write it.
+            if header.isEmpty, written > now - 60_000 { return nil }
             directory.removeObject(name)
             return nil
         }
         return Index.Change(
-            name: name, identity: identity, bytes: directory.bytesOnDisk(name),
-            used: Int64(status.st_mtim.tv_sec) * 1000)
+            name: name, identity: identity, bytes: directory.bytesOnDisk(name), used: written)
     }
 }

@@ -8,6 +8,9 @@
 //     36     store, key, etag
 //     2048 + 264 * block: UInt64 bitmap (bit i: chunk i is there), 64 x UInt32 CRC32C
 //
+//     4096   the data, when the object is small: it then has no .data file. Making and removing a
+//            file is what small objects cost most.
+//
 // Little-endian. Read and written as records, never mapped: a file cut off underneath us then is a
 // short read, not a SIGBUS. A record that never was written reads as zeros: nothing is there.
 
@@ -17,12 +20,30 @@ import CPlatform
 enum MapFormat {
     static let headerSize = 2048
     static let recordSize = 8 + 4 * BlockGeometry.chunksPerBlock
-    private static let version: UInt32 = 1
+    /// Where a small object's data begins.
+    static let smallDataOffset: Int64 = 4096
+    /// Largest object, in bytes, whose data is in its map's file.
+    private static let smallSize: Int64 = 512 << 10
+    private static let version: UInt32 = 2
     private static let magic = Array("pailmap1".utf8)
+
+    /// True when the map's file holds the data, too.
+    static func isSmall(_ identity: ObjectIdentity) -> Bool { identity.size <= smallSize }
 
     /// Where a block's record begins.
     static func offset(ofBlock block: Int) -> Int64 {
         Int64(headerSize + recordSize * block)
+    }
+
+    /// Adds chunks with their checksums to the record at `start` of `bytes`.
+    static func add(_ chunks: Range<Int>, _ sums: [UInt32], to bytes: inout [UInt8], at start: Int)
+    {
+        for (chunk, sum) in zip(chunks, sums) {
+            bytes[start + chunk / 8] |= 1 << UInt8(chunk % 8)
+            for byte in 0..<4 {
+                bytes[start + 8 + 4 * chunk + byte] = UInt8(truncatingIfNeeded: sum >> (8 * byte))
+            }
+        }
     }
 
     /// The header for `identity`, or nil when it does not fit (keys have at most 1,024 bytes).
@@ -81,7 +102,8 @@ enum MapFormat {
 }
 
 /// The records of up to 256 neighbouring blocks, in memory while their object is in use.
-final class BlockGroup {
+/// Guarded by its object's `state` once it is there; before, by whoever made it.
+final class BlockGroup: @unchecked Sendable {
     static let blocks = 256
 
     /// Bit i: chunk i is on disk.
@@ -97,6 +119,18 @@ final class BlockGroup {
         stamps = Array(repeating: 0, count: blocks)
     }
 
+    /// True when no block of it is on disk.
+    var isEmpty: Bool { valid.allSatisfy { $0 == 0 } }
+
+    /// Takes a block over from another group.
+    func copy(_ index: Int, from other: BlockGroup, _ otherIndex: Int) {
+        valid[index] = other.valid[otherIndex]
+        let count = BlockGeometry.chunksPerBlock
+        for chunk in 0..<count {
+            checksums[index * count + chunk] = other.checksums[otherIndex * count + chunk]
+        }
+    }
+
     /// Takes over a record's bytes at `offset` of `bytes`; `allowed`: the chunks that the block has.
     func take(_ bytes: [UInt8], at offset: Int, index: Int, allowed: UInt64) {
         valid[index] = MapFormat.integer(UInt64.self, bytes, offset) & allowed
@@ -105,17 +139,6 @@ final class BlockGroup {
             checksums[index * BlockGeometry.chunksPerBlock + chunk] = MapFormat.integer(
                 UInt32.self, bytes, offset + 8 + 4 * chunk)
         }
-    }
-
-    /// Adds what a record on disk shows beyond ours: another process wrote it.
-    func merge(_ bytes: [UInt8], index: Int, allowed: UInt64) {
-        let foreign = MapFormat.integer(UInt64.self, bytes, 0) & allowed & ~valid[index]
-        guard foreign != 0 else { return }
-        for chunk in 0..<BlockGeometry.chunksPerBlock where foreign >> UInt64(chunk) & 1 != 0 {
-            checksums[index * BlockGeometry.chunksPerBlock + chunk] = MapFormat.integer(
-                UInt32.self, bytes, 8 + 4 * chunk)
-        }
-        valid[index] |= foreign
     }
 
     /// The record as the file holds it.

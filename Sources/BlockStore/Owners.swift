@@ -14,27 +14,45 @@ final class Owner: Sendable {
 
     init(directory: CacheDirectory) throws(BlockStoreError) {
         self.directory = directory
-        id = "\(getpid())-\(UInt32.random(in: 0 ... .max))"
-        let fd = unsafe pail_openat(
-            directory.owners.fd, id, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
-        guard fd >= 0 else {
-            throw BlockStoreError("cannot be written", directory.path, errno: -fd)
+        while true {
+            let id = "\(getpid())-\(UInt32.random(in: 0 ... .max))"
+            let fd = unsafe pail_openat(
+                directory.owners.fd, id, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0o600)
+            guard fd >= 0 else {
+                throw BlockStoreError("cannot be written", directory.path, errno: -fd)
+            }
+            let file = Descriptor(fd)
+            // Between open and lock another process may have taken us for dead.
+            var status = stat()
+            guard flock(fd, LOCK_EX | LOCK_NB) == 0, unsafe fstat(fd, &status) == 0,
+                status.st_nlink > 0
+            else { continue }
+            self.id = id
+            self.file = file
+            return
         }
-        file = Descriptor(fd)
-        flock(fd, LOCK_EX | LOCK_NB)
     }
 
     /// Removes the file; the lock ends with the object.
     func leave() { unsafe unlinkat(directory.owners.fd, id, 0) }
 
-    /// True when the process of owner `other` has ended.
-    static func isDead(_ other: String, in directory: CacheDirectory) -> Bool {
-        guard !other.contains("/"), other != "..", other != "." else { return true }
+    /// A dead owner in our hands: no other process finds it dead as long as this lives.
+    struct Dead {
+        let id: String
+        /// Nil when its file is gone.
+        let lock: Descriptor?
+    }
+
+    /// Takes owner `other` in hand if its process has ended.
+    static func dead(_ other: String, in directory: CacheDirectory) -> Dead? {
+        guard !other.contains("/"), other != "..", other != "." else {
+            return Dead(id: other, lock: nil)
+        }
         let fd = unsafe pail_openat(
             directory.owners.fd, other, O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0)
-        guard fd >= 0 else { return fd == -ENOENT }
-        defer { close(fd) }
-        return flock(fd, LOCK_EX | LOCK_NB) == 0
+        guard fd >= 0 else { return fd == -ENOENT ? Dead(id: other, lock: nil) : nil }
+        let file = Descriptor(fd)
+        return flock(fd, LOCK_EX | LOCK_NB) == 0 ? Dead(id: other, lock: file) : nil
     }
 
     static func removeFile(_ other: String, in directory: CacheDirectory) {

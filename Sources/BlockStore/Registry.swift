@@ -52,13 +52,21 @@ final class Registry: Sendable {
         withExtendedLifetime(successor) {}
     }
 
-    /// An object has opened its files; called under its lock.
+    /// An object has opened its files; called under its `disk` lock.
     func opened(_ object: StoredObject) {
         state.withLock { $0.open[object.name] = object }
     }
 
-    /// Closes files until no more than the limit are open, those longest unused first. Called
-    /// with no lock held.
+    /// An object has closed its files; called under its `disk` lock, by one who holds it.
+    func closed(_ object: StoredObject) {
+        _ = state.withLock { $0.open.removeValue(forKey: object.name) }
+    }
+
+    /// More files are open than the limit allows.
+    var isFull: Bool { state.withLock { $0.open.count > openLimit } }
+
+    /// Closes files until no more than three quarters of the limit are open, those longest unused
+    /// first. Waits for the disk: called by writers, with no lock held.
     func closeSome() {
         let open: [StoredObject] = state.withLock { state in
             state.open.count > openLimit ? Array(state.open.values) : []
@@ -67,9 +75,12 @@ final class Registry: Sendable {
         let oldest = open.map { ($0.state.withLock { $0.lastUse }, $0) }
             .sorted { $0.0 < $1.0 }.prefix(open.count - openLimit * 3 / 4)
         for (_, object) in oldest {
-            object.state.withLock { $0.files = nil }
+            let files = object.state.withLock { state in
+                defer { state.files = nil }
+                return state.files
+            }
             let last = state.withLock { $0.open.removeValue(forKey: object.name) }
-            withExtendedLifetime(last) {}
+            withExtendedLifetime((files, last)) {}
         }
     }
 
@@ -79,7 +90,13 @@ final class Registry: Sendable {
             defer { state.open = [:] }
             return state.open
         }
-        for object in open.values { object.state.withLock { $0.files = nil } }
+        for object in open.values {
+            let files = object.state.withLock { state in
+                defer { state.files = nil }
+                return state.files
+            }
+            withExtendedLifetime(files) {}
+        }
     }
 
     func noteExists(_ name: ObjectName) {

@@ -10,6 +10,8 @@ import Synchronization
 /// Space claimed in the index and not yet written to.
 final class Space: Sendable {
     private struct State {
+        /// May be below zero for a moment: who writes to the same object at the same time settles
+        /// what the other has written.
         var granted: Int64 = 0
         /// Reserved by writes on their way: still part of the claim in the index.
         var reserved: Int64 = 0
@@ -19,7 +21,7 @@ final class Space: Sendable {
     private let state = Mutex(State())
 
     /// The claim as the index must hold it.
-    var claimed: Int64 { state.withLock { $0.granted + $0.reserved } }
+    var claimed: Int64 { state.withLock { max(0, $0.granted + $0.reserved) } }
 
     /// Takes `bytes` of the claim for a write; false when it is too small.
     func reserve(_ bytes: Int64) -> Bool {
@@ -36,22 +38,29 @@ final class Space: Sendable {
     func settle(reserved: Int64, written: Int64) {
         state.withLock { state in
             state.reserved -= reserved
-            state.granted = max(0, state.granted + reserved - max(0, written))
+            state.granted += reserved - max(0, written)
         }
     }
 
-    /// The index has granted `bytes` more.
-    func grant(_ bytes: Int64) {
-        state.withLock { $0.granted += bytes }
+    /// The index has granted `bytes` more, `reserved` of them for a write that waits.
+    func grant(_ bytes: Int64, reserving reserved: Int64) {
+        state.withLock { state in
+            state.granted += bytes - reserved
+            state.reserved += reserved
+            state.usedSinceTick = true
+        }
     }
 
     /// Gives an unused claim back when nothing was written since the last call.
     func giveBackWhenIdle() {
         state.withLock { state in
-            if !state.usedSinceTick { state.granted = 0 }
+            if !state.usedSinceTick, state.reserved == 0 { state.granted = 0 }
             state.usedSinceTick = false
         }
     }
+
+    /// The disk is fuller than the claim says: the next write must claim anew.
+    func giveBack() { state.withLock { $0.granted = min(0, $0.granted) } }
 
     /// True while there is a claim that `giveBackWhenIdle` may give back later.
     var holdsClaim: Bool { claimed > 0 }

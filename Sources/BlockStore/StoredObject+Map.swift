@@ -1,4 +1,4 @@
-// An object's files and the records of its map, all under the object's lock.
+// An object's files and the records of its map. What asks the disk is called under `disk`.
 
 import CPlatform
 import Glibc
@@ -6,17 +6,116 @@ import Scheduling
 import Synchronization
 
 extension StoredObject {
-    /// The loaded group of a block and the block's place in it; nil when nothing can be there.
-    func find(_ block: Int, _ state: inout State) -> (BlockGroup, Int)? {
-        guard block >= 0, block < blockCount else { return nil }
-        let number = block / BlockGroup.blocks
-        if let group = state.groups[number] { return (group, block % BlockGroup.blocks) }
-        guard state.mayExist, let files = openFiles(&state, create: false) else { return nil }
-        return (load(number, &state, files), block % BlockGroup.blocks)
+    /// Groups that `open` reads at once: the records of 2 GiB, half a MiB of map. The rest follows
+    /// in the background.
+    static let groupsAtOnce = 8
+
+    // MARK: In memory
+
+    /// The group of a block and the block's place in it; nil when nothing is known to be there.
+    func find(_ block: Int, _ state: borrowing State) -> (BlockGroup, Int)? {
+        guard block >= 0, block < blockCount,
+            let group = state.groups[block / BlockGroup.blocks]
+        else { return nil }
+        return (group, block % BlockGroup.blocks)
     }
 
-    /// Reads a group's records; what the file does not hold is absent.
-    func load(_ number: Int, _ state: inout State, _ files: ObjectFiles) -> BlockGroup {
+    /// As `find`, with an empty group where there is none.
+    func make(_ block: Int, _ state: inout State) -> (BlockGroup, Int) {
+        let number = block / BlockGroup.blocks
+        if let group = state.groups[number] { return (group, block % BlockGroup.blocks) }
+        let group = BlockGroup(blocks: min(BlockGroup.blocks, blockCount - block / 256 * 256))
+        state.groups[number] = group
+        return (group, block % BlockGroup.blocks)
+    }
+
+    /// Everything on disk is gone.
+    func abandonFiles(_ state: inout State) {
+        state.files = nil
+        state.groups = [:]
+        state.known = Self.groupCount(identity.size)
+        state.mayExist = false
+        state.generation += 1
+        state.bytes = 0
+        state.wroteSinceFlush = false
+        state.needsHeader = false
+    }
+
+    /// Notes a use for the next flush.
+    func touch(_ state: inout State) {
+        guard !state.isTouched else { return }
+        state.isTouched = true
+        state.lastUse = store.scheduler.now
+        store.upkeep.touched(self)
+    }
+
+    // MARK: Reading the map
+
+    /// Makes known what is on disk: at once as far as that is quick, the rest in the background.
+    /// Called by `open`; never waits for another thread's work on the disk.
+    func prepare() {
+        guard state.withLock({ $0.mayExist && $0.known == 0 && !$0.isLoading }) else { return }
+        let done: Bool? = disk.withLockIfAvailable { _ in
+            loadNext()
+            if store.registry.isFull {
+                // Their time comes when a block is read.
+                let files = state.withLock { state in
+                    defer { state.files = nil }
+                    return state.files
+                }
+                store.registry.closed(self)
+                withExtendedLifetime(files) {}
+            }
+            return state.withLock { $0.known == Self.groupCount(identity.size) }
+        }
+        if done != true { loadRest() }
+    }
+
+    /// Reads the rest of the map in the background, piece by piece.
+    func loadRest() {
+        let starts = state.withLock { state in
+            defer { state.isLoading = true }
+            return !state.isLoading
+        }
+        guard starts else { return }
+        store.scheduler.run { [self] in
+            while disk.withLock({ _ in loadNext() }) {}
+            state.withLock { $0.isLoading = false }
+        }
+    }
+
+    /// Reads the next groups.
+    ///
+    /// - Returns: false when there are no more.
+    @discardableResult
+    private func loadNext() -> Bool {
+        let first = state.withLock { $0.known }
+        let all = Self.groupCount(identity.size)
+        guard first < all, let files = openFiles(create: false) else {
+            state.withLock { $0.known = all }
+            return false
+        }
+        var last = min(first + Self.groupsAtOnce, all)
+        let start = MapFormat.offset(ofBlock: first * BlockGroup.blocks)
+        // A map is sparse: long stretches of nothing need not be read.
+        let data = pail_lseek(files.map, start, pail_SEEK_DATA)
+        if data == -Int64(ENXIO) {
+            last = all
+        } else {
+            let block = Int((max(data, start) - start) / Int64(MapFormat.recordSize))
+            let skipped = first + block / BlockGroup.blocks
+            last = max(min(skipped + Self.groupsAtOnce, all), last)
+            for number in max(first, skipped)..<last { load(number, files) }
+        }
+        return state.withLock { state in
+            if state.known == first { state.known = last }
+            return state.known < all
+        }
+    }
+
+    /// Reads a group's records if that was not done; what the file does not hold is absent.
+    func load(_ number: Int, _ files: ObjectFiles) {
+        guard state.withLock({ number >= $0.known && $0.groups[number] == nil }) else { return }
         let first = number * BlockGroup.blocks
         let group = BlockGroup(blocks: min(BlockGroup.blocks, blockCount - first))
         let bytes = Self.readMap(
@@ -27,19 +126,8 @@ extension StoredObject {
                 bytes, at: index * MapFormat.recordSize, index: index,
                 allowed: Self.mask(0..<chunkCount(first + index)))
         }
-        state.groups[number] = group
-        return group
-    }
-
-    /// Takes a block's record from the file as it is now.
-    func reload(_ block: Int, _ group: BlockGroup, _ index: Int, _ files: ObjectFiles) {
-        let bytes = Self.readMap(
-            files.map, MapFormat.offset(ofBlock: block), MapFormat.recordSize)
-        guard bytes.count == MapFormat.recordSize else {
-            group.valid[index] = 0
-            return
-        }
-        group.take(bytes, at: 0, index: index, allowed: Self.mask(0..<chunkCount(block)))
+        guard !group.isEmpty else { return }
+        state.withLock { $0.groups[number] = group }
     }
 
     /// Up to `count` bytes of a map.
@@ -49,39 +137,49 @@ extension StoredObject {
         }
     }
 
+    /// Writes records of neighbouring blocks, beginning with `block`. Returns 0 or -errno.
     @discardableResult
-    func writeRecord(_ block: Int, _ group: BlockGroup, _ index: Int, _ files: ObjectFiles)
-        -> Int32
-    {
-        let bytes = group.record(index)
-        return unsafe bytes.withUnsafeBytes {
+    func writeRecords(_ block: Int, _ bytes: [UInt8], _ files: ObjectFiles) -> Int32 {
+        unsafe bytes.withUnsafeBytes {
             unsafe pail_pwrite_all(
                 files.map, $0.baseAddress, $0.count, MapFormat.offset(ofBlock: block))
         }
     }
 
+    // MARK: Files
+
     /// The object's files, opened when they are not. With `create` they are made; a map of another
     /// object or version is dropped and begun anew.
-    func openFiles(_ state: inout State, create: Bool) -> ObjectFiles? {
-        if let files = state.files { return files }
-        guard create || state.mayExist, let header = MapFormat.header(identity) else { return nil }
+    func openFiles(create: Bool) -> ObjectFiles? {
+        let (open, mayExist) = state.withLock { ($0.files, $0.mayExist) }
+        if let open { return open }
+        guard create || mayExist, let header = MapFormat.header(identity) else { return nil }
         for _ in 0..<2 {
             switch tryOpen(header, create: create) {
-            case .opened(let files):
-                state.files = files
-                state.mayExist = true
-                state.bytes = files.bytesOnDisk
+            case .opened(let files, let isNew):
+                let bytes = isNew ? 0 : files.bytesOnDisk
+                let mustLoad = state.withLock { state in
+                    if isNew { abandonFiles(&state) }
+                    state.needsHeader = isNew
+                    state.files = files
+                    state.bytes = bytes
+                    defer { state.mayExist = true }
+                    guard !state.mayExist, !isNew else { return false }
+                    // Another process made it.
+                    state.known = 0
+                    state.groups = [:]
+                    return true
+                }
                 store.registry.opened(self)
+                if mustLoad, create { loadRest() }
                 return files
             case .alien:
-                state.groups = [:]
                 store.directory.removeObject(name)
-                if create { continue }
-                state.mayExist = false
-                return nil
+                state.withLock { abandonFiles(&$0) }
+                if !create { return nil }
             case .failed(let reason):
                 if create { store.trouble.writeFailed(reason) }
-                if reason == ENOENT { state.mayExist = false }
+                if reason == ENOENT { state.withLock { abandonFiles(&$0) } }
                 return nil
             }
         }
@@ -89,7 +187,7 @@ extension StoredObject {
     }
 
     private enum Opening {
-        case opened(ObjectFiles)
+        case opened(ObjectFiles, isNew: Bool)
         case alien
         case failed(Int32)
     }
@@ -99,45 +197,24 @@ extension StoredObject {
         // The map first: data without a map then never is somebody's beginning.
         let map = store.directory.openObject(name.mapPath, flags)
         guard map >= 0 else { return .failed(-map) }
-        let data = store.directory.openObject(name.dataPath, flags)
-        guard data >= 0 else {
-            close(map)
-            return .failed(-data)
-        }
-        let files = ObjectFiles(data: data, map: map)
-        let found = Self.readMap(map, 0, MapFormat.headerSize)
-        if found.isEmpty, create {
-            let result = unsafe header.withUnsafeBytes {
-                unsafe pail_pwrite_all(map, $0.baseAddress, $0.count, 0)
+        let files: ObjectFiles
+        if MapFormat.isSmall(identity) {
+            files = ObjectFiles(map: map, data: nil)
+        } else {
+            let data = store.directory.openObject(name.dataPath, flags)
+            guard data >= 0 else {
+                close(map)
+                return .failed(-data)
             }
-            guard result == 0 else { return .failed(-result) }
-        } else if MapFormat.identity(inHeader: found) != identity {
-            return .alien
+            files = ObjectFiles(map: map, data: data)
         }
-        // Sparse, and as long as the object: what was never written reads as zeros.
         var status = stat()
-        guard unsafe fstat(data, &status) == 0 else { return .failed(errno) }
-        if status.st_size != identity.size, ftruncate(data, Int(identity.size)) != 0 {
-            return .failed(errno)
+        guard unsafe fstat(map, &status) == 0 else { return .failed(errno) }
+        // The header of a new map is written with its first records.
+        if status.st_size == 0 {
+            return create ? .opened(files, isNew: true) : .failed(ENOENT)
         }
-        return .opened(files)
-    }
-
-    /// The files were removed by somebody else: nothing is there any more.
-    func abandonFiles(_ state: inout State) {
-        state.files = nil
-        state.groups = [:]
-        state.mayExist = false
-        state.bytes = 0
-        state.wroteSinceFlush = false
-        state.unsynced = nil
-    }
-
-    /// Notes a use for the next flush.
-    func touch(_ state: inout State) {
-        guard !state.isTouched else { return }
-        state.isTouched = true
-        state.lastUse = store.scheduler.now
-        store.upkeep.touched(self)
+        let found = Self.readMap(map, 0, header.count)
+        return found == header ? .opened(files, isNew: false) : .alien
     }
 }

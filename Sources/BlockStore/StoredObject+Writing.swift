@@ -1,8 +1,9 @@
-// Writing an object's pending chunks, and taking blocks away again.
+// Writing an object's pending chunks.
 //
-// Order: reserve space, data, checksums and bits into the record in memory, the record to the file.
+// Order: reserve space, data, checksums and bits into the file's records, then into memory.
 // A process killed in between leaves data without bits; power lost in between may leave bits without
-// data, and then the checksum says so.
+// data, and then the checksum says so. Dirty pages are the kernel's to write back: it does so in the
+// background, and slows only the writers when they are too many.
 
 import CPlatform
 import Glibc
@@ -27,37 +28,36 @@ import Synchronization
 }
 
 extension StoredObject {
-    /// Data whose writeback may be under way before a writer waits for it.
-    private static let unsyncedLimit: Int64 = 32 << 20
-
-    /// Writes a batch of what is pending. Only one thread at a time (the queue sees to it).
+    /// Takes neighbours, or what there is, off the pending list.
     ///
-    /// - Returns: true when more is pending.
-    func writePending() -> Bool {
-        let batch: [PendingWrite] = state.withLock { state in
+    /// - Returns: the batch in ascending order, and whether more is pending.
+    func takeBatch() -> (batch: [PendingWrite], more: Bool) {
+        state.withLock { state in
             var bytes = 0
             var count = 0
-            for write in state.pending where bytes < store.batchLimit {
+            for write in state.pending {
+                guard bytes < store.batchLimit else { break }
                 bytes += self.bytes(write.block, write.chunks)
                 count += 1
             }
-            let batch = Array(state.pending.prefix(count))
-            state.pending.removeFirst(count)
-            return batch
-        }
-        write(
-            batch.sorted { ($0.block, $0.chunks.lowerBound) < ($1.block, $1.chunks.lowerBound) })
-        for write in batch {
-            write.release()
-            store.queue.forget(bytes(write.block, write.chunks))
-        }
-        return state.withLock { state in
+            var batch: [PendingWrite]
+            if count == state.pending.count {
+                batch = state.pending
+                state.pending = []
+            } else {
+                batch = Array(state.pending[..<count])
+                state.pending.removeFirst(count)
+            }
+            if batch.count > 1 {
+                batch.sort { ($0.block, $0.chunks.lowerBound) < ($1.block, $1.chunks.lowerBound) }
+            }
             state.isQueued = !state.pending.isEmpty
-            return state.isQueued
+            return (batch, state.isQueued)
         }
     }
 
-    private func write(_ all: [PendingWrite]) {
+    /// Writes a batch, or drops it. Other threads may write other batches meanwhile.
+    func write(_ all: [PendingWrite]) {
         let batch = missing(all)
         guard !batch.isEmpty, store.trouble.allowsWrites else { return }
         // The most that this can put on disk: whole pages of data, a page or two of map for each
@@ -66,45 +66,78 @@ extension StoredObject {
             $0 + Int64(bytes($1.block, $1.chunks) + 4095) / 4096 * 4096 + 8192
         }
         guard store.upkeep.reserve(most) else { return }
-        var before: Int64 = 0
-        let files: ObjectFiles? = state.withLock { state in
-            if state.files?.isRemoved == true { abandonFiles(&state) }
-            let files = openFiles(&state, create: true)
-            before = state.bytes
-            return files
+        let opened: (ObjectFiles, Int)? = disk.withLock { _ in
+            guard let files = openFiles(create: true) else { return nil }
+            return (files, state.withLock { $0.generation })
         }
-        guard let files else { return store.upkeep.space.settle(reserved: most, written: 0) }
-        let failure = writeRuns(batch, files)
-        let after = files.bytesOnDisk
-        state.withLock { state in
-            state.bytes = after
-            state.wroteSinceFlush = true
-            touch(&state)
+        guard let (files, generation) = opened else {
+            return store.upkeep.space.settle(reserved: most, written: 0)
+        }
+        let sums = batch.map(checksums)
+        var failure: Int32 = 0
+        if MapFormat.isSmall(identity) {
+            failure = disk.withLock { _ in
+                let result = writeRuns(batch[...], files)
+                if result == 0 { _ = note(batch[...], sums[...], files, generation) }
+                settle(most, files, generation)
+                return result
+            }
+        } else {
+            failure = writeRuns(batch[...], files)
+            disk.withLock { _ in
+                if failure == 0 { failure = note(batch[...], sums[...], files, generation) }
+                settle(most, files, generation)
+            }
         }
         store.registry.noteExists(name)
-        store.upkeep.space.settle(reserved: most, written: after - before)
-        if failure != 0 { store.trouble.writeFailed(-failure) }
+        guard failure != 0 else { return }
+        if failure == -ENOSPC || failure == -EDQUOT { store.upkeep.space.giveBack() }
+        store.trouble.writeFailed(-failure)
+    }
+
+    /// Takes account of what is on disk now.
+    private func settle(_ reserved: Int64, _ files: ObjectFiles, _ generation: Int) {
+        let after = files.bytesOnDisk
+        let written: Int64 = state.withLock { state in
+            // Evicted or cleared meanwhile: the bytes are freed with the last close.
+            guard state.generation == generation else { return 0 }
+            defer { state.bytes = after }
+            state.wroteSinceFlush = true
+            touch(&state)
+            return after - state.bytes
+        }
+        store.upkeep.space.settle(reserved: reserved, written: written)
     }
 
     /// Those of `all` whose chunks are not all there already.
     private func missing(_ all: [PendingWrite]) -> [PendingWrite] {
         state.withLock { state in
             all.filter { write in
-                guard let (group, index) = find(write.block, &state) else { return true }
+                guard let (group, index) = find(write.block, state) else { return true }
                 return group.valid[index] & Self.mask(write.chunks) != Self.mask(write.chunks)
             }
         }
     }
 
-    /// Writes neighbours with one call each, then their records. Returns 0 or -errno.
-    private func writeRuns(_ batch: [PendingWrite], _ files: ObjectFiles) -> Int32 {
-        var start = 0
-        while start < batch.count {
+    /// One a chunk.
+    private func checksums(_ write: PendingWrite) -> [UInt32] {
+        let count = bytes(write.block, write.chunks)
+        return write.chunks.indices.map { chunk in
+            let at = (chunk - write.chunks.lowerBound) * BlockGeometry.chunkSize
+            let length = min(BlockGeometry.chunkSize, count - at)
+            return unsafe pail_crc32c(0, write.memory + at, length)
+        }
+    }
+
+    /// Writes neighbours with one call each. Returns 0 or -errno.
+    private func writeRuns(_ batch: ArraySlice<PendingWrite>, _ files: ObjectFiles) -> Int32 {
+        var start = batch.startIndex
+        while start < batch.endIndex {
             let offset = self.offset(batch[start].block, batch[start].chunks)
             var end = offset
             var pieces: [iovec] = unsafe []
             var next = start
-            while next < batch.count,
+            while next < batch.endIndex,
                 self.offset(batch[next].block, batch[next].chunks) == end
             {
                 let count = bytes(batch[next].block, batch[next].chunks)
@@ -116,141 +149,100 @@ extension StoredObject {
                 next += 1
             }
             let count = unsafe Int32(pieces.count)
-            var result = unsafe pieces.withUnsafeMutableBufferPointer {
-                unsafe pail_pwritev_all(files.data, $0.baseAddress, count, offset)
+            let result = unsafe pieces.withUnsafeMutableBufferPointer {
+                unsafe pail_pwritev_all(
+                    files.data, $0.baseAddress, count, files.dataOffset + offset)
             }
-            if result == 0 { result = writeRecords(batch[start..<next], files) }
             if result != 0 { return result }
-            beginWriteback(files, offset..<end)
             start = next
         }
         return 0
     }
 
-    private func writeRecords(_ written: ArraySlice<PendingWrite>, _ files: ObjectFiles) -> Int32 {
-        var failure: Int32 = 0
-        for write in written {
-            var sums = InlineArray<64, UInt32>(repeating: 0)
-            let count = bytes(write.block, write.chunks)
-            var at = 0
-            for chunk in write.chunks {
-                let length = min(BlockGeometry.chunkSize, count - at)
-                sums[chunk] = unsafe pail_crc32c(0, write.memory + at, length)
-                at += length
+    /// Notes what was written: the records of neighbouring blocks are read, amended and written with
+    /// one call each. Called under `disk`. Returns 0 or -errno.
+    private func note(
+        _ batch: ArraySlice<PendingWrite>, _ sums: ArraySlice<[UInt32]>, _ files: ObjectFiles,
+        _ generation: Int
+    ) -> Int32 {
+        let (isCurrent, isNew) = state.withLock {
+            ($0.generation == generation, $0.needsHeader)
+        }
+        // Evicted or cleared meanwhile: the data went to a file nobody will open again.
+        guard isCurrent else { return 0 }
+        var start = batch.startIndex
+        var writesHeader = isNew
+        while start < batch.endIndex {
+            let first = batch[start].block
+            var last = first
+            var next = start
+            while next < batch.endIndex, batch[next].block <= last + 1 {
+                last = batch[next].block
+                next += 1
             }
-            let result: Int32 = state.withLock { state in
-                // Evicted or cleared meanwhile: the data went to a file nobody will open again.
-                guard state.files === files else { return 0 }
-                guard let (group, index) = find(write.block, &state) else { return 0 }
-                let onDisk = Self.readMap(
-                    files.map, MapFormat.offset(ofBlock: write.block), MapFormat.recordSize)
-                if onDisk.count == MapFormat.recordSize {
-                    group.merge(
-                        onDisk, index: index, allowed: Self.mask(0..<chunkCount(write.block)))
+            let records = amend(first...last, batch[start..<next], sums[start..<next], files, isNew)
+            var result: Int32
+            if writesHeader, first == 0, var header = MapFormat.header(identity) {
+                header += [UInt8](repeating: 0, count: MapFormat.headerSize - header.count)
+                header += records
+                result = unsafe header.withUnsafeBytes {
+                    unsafe pail_pwrite_all(files.map, $0.baseAddress, $0.count, 0)
                 }
-                let first = index * BlockGeometry.chunksPerBlock
-                for chunk in write.chunks { group.checksums[first + chunk] = sums[chunk] }
-                group.valid[index] |= Self.mask(write.chunks)
+                writesHeader = false
+            } else {
+                result = writeRecords(first, records, files)
+            }
+            if result != 0 { return result }
+            publish(first...last, batch[start..<next], sums[start..<next], records)
+            start = next
+        }
+        if writesHeader, let header = MapFormat.header(identity) {
+            let result = unsafe header.withUnsafeBytes {
+                unsafe pail_pwrite_all(files.map, $0.baseAddress, $0.count, 0)
+            }
+            if result != 0 { return result }
+        }
+        if isNew { state.withLock { $0.needsHeader = false } }
+        return 0
+    }
+
+    /// The records of `blocks` as the file has them, with what was written added.
+    private func amend(
+        _ blocks: ClosedRange<Int>, _ writes: ArraySlice<PendingWrite>,
+        _ sums: ArraySlice<[UInt32]>, _ files: ObjectFiles, _ isNew: Bool
+    ) -> [UInt8] {
+        let size = MapFormat.recordSize
+        for number in blocks.lowerBound / BlockGroup.blocks...blocks.upperBound / BlockGroup.blocks
+        { load(number, files) }
+        var records =
+            isNew
+            ? []
+            : Self.readMap(
+                files.map, MapFormat.offset(ofBlock: blocks.lowerBound), blocks.count * size)
+        if records.count < blocks.count * size {
+            records += [UInt8](repeating: 0, count: blocks.count * size - records.count)
+        }
+        for (write, sums) in zip(writes, sums) {
+            MapFormat.add(
+                write.chunks, sums, to: &records, at: (write.block - blocks.lowerBound) * size)
+        }
+        return records
+    }
+
+    /// Makes records visible to readers of this process.
+    private func publish(
+        _ blocks: ClosedRange<Int>, _ writes: ArraySlice<PendingWrite>,
+        _ sums: ArraySlice<[UInt32]>, _ records: [UInt8]
+    ) {
+        state.withLock { state in
+            for block in blocks {
+                let (group, index) = make(block, &state)
+                group.take(
+                    records, at: (block - blocks.lowerBound) * MapFormat.recordSize, index: index,
+                    allowed: Self.mask(0..<chunkCount(block)))
                 state.clock &+= 1
                 group.stamps[index] = state.clock
-                return writeRecord(write.block, group, index, files)
-            }
-            if result != 0 { failure = result }
-        }
-        return failure
-    }
-
-    /// Sends data on its way to the disk, so that dirty pages do not grow without bound.
-    private func beginWriteback(_ files: ObjectFiles, _ range: Range<Int64>) {
-        guard identity.size > Int64(BlockGeometry.blockSize) else { return }
-        _ = pail_sync_file_range(
-            files.data, range.lowerBound, range.upperBound - range.lowerBound,
-            pail_SYNC_FILE_RANGE_WRITE)
-        let due: Range<Int64>? = state.withLock { state in
-            let old = state.unsynced ?? range
-            let all =
-                min(old.lowerBound, range.lowerBound)..<max(old.upperBound, range.upperBound)
-            guard all.upperBound - all.lowerBound > Self.unsyncedLimit else {
-                state.unsynced = all
-                return nil
-            }
-            state.unsynced = range
-            return old
-        }
-        guard let due else { return }
-        _ = pail_sync_file_range(
-            files.data, due.lowerBound, due.upperBound - due.lowerBound,
-            pail_SYNC_FILE_RANGE_WAIT_BEFORE | pail_SYNC_FILE_RANGE_WRITE
-                | pail_SYNC_FILE_RANGE_WAIT_AFTER)
-    }
-
-    /// Takes the blocks away that were not used for longest, until `goal` bytes are free.
-    ///
-    /// - Returns: bytes freed on disk.
-    func evictBlocks(_ goal: Int64) -> Int64 {
-        var chosen: [Int] = []
-        let opened: (ObjectFiles, Int64)? = state.withLock { state in
-            guard let files = openFiles(&state, create: false), !files.isRemoved else { return nil }
-            chosen = choose(goal, &state, files)
-            for block in chosen {
-                guard let (group, index) = find(block, &state) else { continue }
-                group.valid[index] = 0
-                writeRecord(block, group, index, files)
-            }
-            return (files, files.bytesOnDisk)
-        }
-        guard let (files, before) = opened else { return 0 }
-        for run in Self.runs(chosen) {
-            let size = Int64(BlockGeometry.blockSize)
-            _ = pail_punch_hole(files.data, Int64(run.lowerBound) * size, Int64(run.count) * size)
-        }
-        let after = files.bytesOnDisk
-        state.withLock { state in
-            state.bytes = after
-            state.wroteSinceFlush = true
-            state.groups = state.groups.filter { !$0.value.valid.allSatisfy { $0 == 0 } }
-            touch(&state)
-        }
-        return max(0, before - after)
-    }
-
-    /// The blocks to take away, in ascending order.
-    private func choose(_ goal: Int64, _ state: inout State, _ files: ObjectFiles) -> [Int] {
-        for number in 0..<(blockCount + BlockGroup.blocks - 1) / BlockGroup.blocks
-        where state.groups[number] == nil {
-            let group = load(number, &state, files)
-            if group.valid.allSatisfy({ $0 == 0 }) { state.groups[number] = nil }
-        }
-        var all: [(stamp: UInt32, block: Int, bytes: Int64)] = []
-        for (number, group) in state.groups {
-            for (index, valid) in group.valid.enumerated() where valid != 0 {
-                all.append(
-                    (
-                        group.stamps[index], number * BlockGroup.blocks + index,
-                        Int64(valid.nonzeroBitCount * BlockGeometry.chunkSize)
-                    ))
             }
         }
-        all.sort { ($0.stamp, $0.block) < ($1.stamp, $1.block) }
-        var sum: Int64 = 0
-        var chosen: [Int] = []
-        for candidate in all {
-            guard sum < goal else { break }
-            sum += candidate.bytes
-            chosen.append(candidate.block)
-        }
-        return chosen.sorted()
-    }
-
-    private static func runs(_ blocks: [Int]) -> [Range<Int>] {
-        var runs: [Range<Int>] = []
-        for block in blocks {
-            if let last = runs.last, last.upperBound == block {
-                runs[runs.count - 1] = last.lowerBound..<block + 1
-            } else {
-                runs.append(block..<block + 1)
-            }
-        }
-        return runs
     }
 }

@@ -4,44 +4,13 @@
 // compares. Whatever happens to the files meanwhile (evicted, cut off, overwritten by another
 // process) shows as a wrong checksum, and a wrong checksum is a miss.
 //
-// Locks: the object's state; under it the store's list of touched objects (a leaf). Files are opened
-// and records loaded under it, data is read and written outside it.
+// Locks: `disk`, held while files are opened and records read or written; then `state`, under which
+// only memory is touched; then the leaves. `present` and `store` take `state` only, so that they
+// never wait for the disk. Data is read and written under neither.
 
 import CPlatform
 import Glibc
 import Synchronization
-
-/// An object's two open files, closed with the last use.
-final class ObjectFiles: Sendable {
-    let data: Int32
-    let map: Int32
-
-    init(data: Int32, map: Int32) {
-        self.data = data
-        self.map = map
-    }
-
-    deinit {
-        close(data)
-        close(map)
-    }
-
-    /// Bytes on disk of both.
-    var bytesOnDisk: Int64 {
-        [data, map].reduce(0) { total, fd in
-            var status = stat()
-            return unsafe fstat(fd, &status) == 0 ? total + Int64(status.st_blocks) * 512 : total
-        }
-    }
-
-    /// True once another process, or `pail cache clear`, has removed either.
-    var isRemoved: Bool {
-        [data, map].contains { fd in
-            var status = stat()
-            return unsafe fstat(fd, &status) != 0 || status.st_nlink == 0
-        }
-    }
-}
 
 /// The cached blocks of one object version in this process.
 final class StoredObject: CachedObject {
@@ -49,62 +18,104 @@ final class StoredObject: CachedObject {
         /// The files may exist: else nothing is looked for on disk.
         var mayExist: Bool
         var files: ObjectFiles?
-        /// Loaded records by block / 256. A missing one is loaded when first asked for.
+        /// Records by block / 256. A group below `known` that is missing has no blocks on disk.
         var groups: [Int: BlockGroup] = [:]
+        /// Groups below this number were read from the file, or need not be.
+        var known: Int
+        /// The rest of the map is being read in the background.
+        var isLoading = false
+        /// The map's file is empty yet.
+        var needsHeader = false
+        /// Raised when all that was on disk is gone: what was being written then does not count.
+        var generation = 0
         /// Counts uses of blocks; orders eviction.
         var clock: UInt32 = 0
         var pending: [PendingWrite] = []
+        /// In the queue's list of objects that have something pending.
         var isQueued = false
         /// In the store's list of what the next flush tells of.
         var isTouched = false
         var bytes: Int64 = 0
         var wroteSinceFlush = false
         var lastUse: Duration = .zero
-        /// Bytes of data whose writeback was begun and not waited for.
-        var unsynced: Range<Int64>?
     }
 
     let store: DiskBlockStore
     let identity: ObjectIdentity
     let name: ObjectName
+    let disk = Mutex<Void>(())
     let state: Mutex<State>
 
     init(store: DiskBlockStore, identity: ObjectIdentity, name: ObjectName, mayExist: Bool) {
         self.store = store
         self.identity = identity
         self.name = name
-        state = Mutex(State(mayExist: mayExist))
+        state = Mutex(
+            State(mayExist: mayExist, known: mayExist ? 0 : Self.groupCount(identity.size)))
     }
 
     deinit { store.registry.forget(name) }
 
     func present(block: Int) -> UInt64 {
         state.withLock { state in
-            guard let (group, index) = find(block, &state) else { return 0 }
+            guard let (group, index) = find(block, state) else { return 0 }
             return group.valid[index]
         }
+    }
+
+    /// What memory knows of a read.
+    private enum Found {
+        case absent
+        /// The files are closed or the record was not read yet.
+        case unknown
+        case there(ObjectFiles)
     }
 
     func read(block: Int, chunks: Range<Int>, into memory: UnsafeMutableRawPointer) -> Bool {
         guard !chunks.isEmpty, isWithin(block, chunks) else { return false }
         var wanted = InlineArray<64, UInt32>(repeating: 0)
-        let files: ObjectFiles? = state.withLock { state in
-            guard let (group, index) = find(block, &state),
-                group.valid[index] & Self.mask(chunks) == Self.mask(chunks),
-                let files = openFiles(&state, create: false)
-            else { return nil }
+        var found = lookUp(block, chunks, &wanted)
+        if case .unknown = found {
+            disk.withLock { _ in
+                guard let files = openFiles(create: false) else { return drop(block, chunks) }
+                load(block / BlockGroup.blocks, files)
+            }
+            found = lookUp(block, chunks, &wanted)
+        }
+        guard case .there(let files) = found else { return false }
+        let count = bytes(block, chunks)
+        let offset = files.dataOffset + offset(block, chunks)
+        let read = unsafe pail_pread_all(files.data, memory, count, offset)
+        if read == count, unsafe check(memory, count, chunks, wanted) == 0 { return true }
+        return unsafe readAgain(block, chunks, memory, count, files)
+    }
+
+    private func lookUp(
+        _ block: Int, _ chunks: Range<Int>, _ wanted: inout InlineArray<64, UInt32>
+    ) -> Found {
+        state.withLock { state in
+            guard let (group, index) = find(block, state) else {
+                return block / BlockGroup.blocks < state.known ? .absent : .unknown
+            }
+            guard group.valid[index] & Self.mask(chunks) == Self.mask(chunks) else {
+                return .absent
+            }
+            guard let files = state.files else { return .unknown }
             let first = index * BlockGeometry.chunksPerBlock
             for chunk in chunks { wanted[chunk] = group.checksums[first + chunk] }
             state.clock &+= 1
             group.stamps[index] = state.clock
             touch(&state)
-            return files
+            return .there(files)
         }
-        guard let files else { return false }
-        let count = bytes(block, chunks)
-        let read = unsafe pail_pread_all(files.data, memory, count, offset(block, chunks))
-        if read == count, unsafe check(memory, count, chunks, wanted) == 0 { return true }
-        return unsafe readAgain(block, chunks, memory, count, files)
+    }
+
+    /// The files cannot be opened now: chunks that were shown as present must not be again.
+    private func drop(_ block: Int, _ chunks: Range<Int>) {
+        state.withLock { state in
+            guard let (group, index) = find(block, state) else { return }
+            group.valid[index] &= ~Self.mask(chunks)
+        }
     }
 
     /// The checksums did not match: another process may have written the record anew. Takes what the
@@ -113,24 +124,31 @@ final class StoredObject: CachedObject {
         _ block: Int, _ chunks: Range<Int>, _ memory: UnsafeMutableRawPointer, _ count: Int,
         _ files: ObjectFiles
     ) -> Bool {
-        let read = unsafe pail_pread_all(files.data, memory, count, offset(block, chunks))
-        let removed = files.isRemoved
-        return state.withLock { state in
-            if removed {
-                abandonFiles(&state)
+        disk.withLock { _ in
+            if files.isRemoved {
+                state.withLock { if $0.files === files { abandonFiles(&$0) } }
+                drop(block, chunks)
                 return false
             }
-            guard let (group, index) = find(block, &state) else { return false }
-            reload(block, group, index, files)
-            let first = index * BlockGeometry.chunksPerBlock
+            let record = Self.readMap(
+                files.map, MapFormat.offset(ofBlock: block), MapFormat.recordSize)
+            let offset = files.dataOffset + offset(block, chunks)
+            let read = unsafe pail_pread_all(files.data, memory, count, offset)
+            let group = BlockGroup(blocks: 1)
+            if record.count == MapFormat.recordSize {
+                group.take(record, at: 0, index: 0, allowed: Self.mask(0..<chunkCount(block)))
+            }
             var wanted = InlineArray<64, UInt32>(repeating: 0)
-            for chunk in chunks { wanted[chunk] = group.checksums[first + chunk] }
+            for chunk in chunks { wanted[chunk] = group.checksums[chunk] }
             let wrong =
-                read == count
-                ? unsafe check(memory, count, chunks, wanted) : Self.mask(chunks)
-            let absent = Self.mask(chunks) & ~group.valid[index]
-            group.valid[index] &= ~wrong
-            if wrong != 0 { writeRecord(block, group, index, files) }
+                read == count ? unsafe check(memory, count, chunks, wanted) : Self.mask(chunks)
+            let absent = Self.mask(chunks) & ~group.valid[0]
+            group.valid[0] &= ~wrong
+            state.withLock { state in
+                guard state.files === files, let (mine, index) = find(block, state) else { return }
+                mine.copy(index, from: group, 0)
+            }
+            if wrong & ~absent != 0 { writeRecords(block, group.record(0), files) }
             return wrong | absent == 0
         }
     }
@@ -172,8 +190,15 @@ final class StoredObject: CachedObject {
 
 // Geometry.
 extension StoredObject {
-    var blockCount: Int {
-        Int((identity.size + Int64(BlockGeometry.blockSize) - 1) / Int64(BlockGeometry.blockSize))
+    var blockCount: Int { Self.blockCount(identity.size) }
+
+    private static func blockCount(_ size: Int64) -> Int {
+        Int((size + Int64(BlockGeometry.blockSize) - 1) / Int64(BlockGeometry.blockSize))
+    }
+
+    /// Groups of 256 blocks.
+    static func groupCount(_ size: Int64) -> Int {
+        (blockCount(size) + BlockGroup.blocks - 1) / BlockGroup.blocks
     }
 
     /// Chunks of a block; the last block has fewer.
@@ -188,6 +213,7 @@ extension StoredObject {
             && chunks.upperBound <= chunkCount(block)
     }
 
+    /// Offset in the object, not in the file.
     func offset(_ block: Int, _ chunks: Range<Int>) -> Int64 {
         Int64(block) * Int64(BlockGeometry.blockSize)
             + Int64(chunks.lowerBound * BlockGeometry.chunkSize)

@@ -1,10 +1,12 @@
-// Accounts and eviction: claims space before a write, keeps the index, makes room at the limit.
+// Accounts: keeps the index, once a second while there is something to tell, and before every claim.
 //
-// Runs on writers' threads and the scheduler's, never on a reader's. The index is told once a second
-// while there is something to tell, and before every claim.
+// Runs on writers' threads and the scheduler's, never on a reader's. When the index fails (busy, disk
+// full, damaged, removed) nothing more is written; it is tried again, ever more rarely, and what was
+// not told is told then.
 //
-// Locks: `bookkeeping` over the index and eviction, then an object's state, then leaves.
+// Locks: `bookkeeping` over the index and eviction, then an object's, then leaves.
 
+import GRDB
 import Glibc
 import Logging
 import Scheduling
@@ -13,14 +15,14 @@ import Synchronization
 /// The keeper of one directory's accounts in this process.
 final class Upkeep: Sendable {
     let space = Space()
-    private let directory: CacheDirectory
-    private let registry: Registry
-    private let trouble: Trouble
-    private let scheduler: any Scheduler
-    private let limit: Int64
-    private let keepFree: Int64
-    private let index: Index
-    private let owner: Owner
+    let directory: CacheDirectory
+    let registry: Registry
+    let trouble: Trouble
+    let scheduler: any Scheduler
+    let limit: Int64
+    let keepFree: Int64
+    let owner: Owner
+    private let logger: Logger
 
     private struct Touched {
         var objects: [StoredObject] = []
@@ -28,15 +30,25 @@ final class Upkeep: Sendable {
         var ended = false
     }
     private let list = Mutex(Touched())
-    private let bookkeeping = Mutex(Books())
-    /// False until a needed recount is through: nothing is written before.
-    private let isCounted = Atomic(true)
-    private let mustCount: Bool
 
-    private struct Books {
+    /// What only the holder of `bookkeeping` sees.
+    struct Books {
+        var index: Index
+        /// Of index.sqlite when it was opened.
+        var inode: UInt64 = 0
+        /// The index is damaged or was removed.
+        var mustReopen = false
+        var isDamaged = false
         /// The last row of the index whose name the registry knows.
         var lastRow: Int64 = 0
+        /// When dead owners were looked for last.
+        var lastLook: Duration = .zero
+        /// Dead owners whose last writes are being counted.
+        var dying: Set<String> = []
     }
+    private let bookkeeping: Mutex<Books>
+    /// False while a lost index is made anew: nothing is written before.
+    let isCounted = Atomic(true)
 
     init(
         directory: CacheDirectory, registry: Registry, trouble: Trouble,
@@ -48,65 +60,106 @@ final class Upkeep: Sendable {
         self.scheduler = scheduler
         self.limit = limit
         self.keepFree = keepFree
+        self.logger = logger
         let (index, isFresh) = try IndexRepair.open(directory, logger)
-        self.index = index
         owner = try Owner(directory: directory)
         do {
-            let died = try IndexRepair.removeDeadOwners(index, directory)
-            mustCount = died || isFresh
-            try index.flush(owner: owner.id, claimed: 0, changes: [])
-            try index.set("limit", limit)
-            var books = Books()
-            try Self.learn(index, registry, &books)
-            bookkeeping.withLock { $0 = books }
+            var books = Books(index: index)
+            try Self.start(&books, directory, registry, owner, limit)
+            bookkeeping = Mutex(books)
         } catch {
             throw BlockStoreError("cache directory \(directory.path): index.sqlite: \(error)")
         }
+        isCounted.store(!isFresh || directory.isEmpty, ordering: .releasing)
     }
 
-    /// Starts the recount if one is due.
-    func begin(_ store: DiskBlockStore) {
-        guard mustCount else { return }
-        isCounted.store(false, ordering: .releasing)
-        scheduler.run { [weak store] in
-            guard let store else { return }
-            store.upkeep.recount()
+    /// Enters this process in an index just opened, and learns what it knows.
+    private static func start(
+        _ books: inout Books, _ directory: CacheDirectory, _ registry: Registry, _ owner: Owner,
+        _ limit: Int64
+    ) throws {
+        books.inode = IndexRepair.inode(directory)
+        books.lastRow = 0
+        try books.index.flush(owner: owner.id, claimed: 0, changes: [])
+        try books.index.set("limit", limit)
+        try learn(registry, &books)
+    }
+
+    /// Begins what a process that died, or a lost index, left to do.
+    func begin() {
+        if !isCounted.load(ordering: .acquiring) {
+            scheduler.run { [weak self] in self?.recount([]) }
         }
+        _ = withBooks { try self.lookForDead(&$0) }
     }
 
-    private func recount() {
-        bookkeeping.withLock { _ in
-            do {
-                let names = try IndexRepair.recount(index, directory, now: unixMilliseconds)
-                registry.noteExist(names)
-                isCounted.store(true, ordering: .releasing)
-            } catch { trouble.indexFailed(error) }
-        }
-    }
-
-    private var unixMilliseconds: Int64 {
+    var unixMilliseconds: Int64 {
         let (seconds, attoseconds) = scheduler.unixTime.components
         return seconds * 1000 + attoseconds / 1_000_000_000_000_000
     }
 
     /// Learns which objects came to the index since the last time, from any process.
-    private static func learn(_ index: Index, _ registry: Registry, _ books: inout Books) throws {
+    private static func learn(_ registry: Registry, _ books: inout Books) throws {
         while true {
-            let (rows, last) = try index.rows(after: books.lastRow, count: 10_000)
-            guard !rows.isEmpty else { return }
-            registry.noteExist(rows.map(\.name))
+            let (names, last) = try books.index.names(after: books.lastRow, count: 10_000)
+            guard last > books.lastRow else { return }
+            registry.noteExist(names)
             books.lastRow = last
         }
     }
 
     // MARK: The index
 
+    /// Does something with the index; nil when that fails, which is said and tried again later.
+    func withBooks<Result>(_ work: (inout Books) throws -> Result) -> Result? {
+        bookkeeping.withLock { books in
+            do {
+                if books.mustReopen { try reopen(&books) }
+                let result = try work(&books)
+                trouble.indexWorks()
+                return result
+            } catch {
+                if let error = error as? DatabaseError {
+                    switch error.resultCode {
+                    case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+                        books.isDamaged = true
+                        books.mustReopen = true
+                    case .SQLITE_ERROR, .SQLITE_IOERR, .SQLITE_CANTOPEN, .SQLITE_READONLY,
+                        .SQLITE_MISUSE:
+                        books.mustReopen = true
+                    default: break
+                    }
+                }
+                trouble.indexFailed(error)
+                return nil
+            }
+        }
+    }
+
+    /// Opens the index again. A damaged one is moved aside, unless another process has done so.
+    private func reopen(_ books: inout Books) throws {
+        // First: the last close of a file that was moved would remove its successor's log.
+        books.index.close()
+        if books.isDamaged, IndexRepair.inode(directory) == books.inode {
+            IndexRepair.setAside(directory)
+        }
+        let (index, isFresh) = try IndexRepair.open(directory, logger)
+        books.index = index
+        try Self.start(&books, directory, registry, owner, limit)
+        books.mustReopen = false
+        books.isDamaged = false
+        guard isFresh, !directory.isEmpty else { return }
+        isCounted.store(false, ordering: .releasing)
+        scheduler.run { [weak self] in self?.recount([]) }
+    }
+
     /// An object was used or written; called under its lock.
     func touched(_ object: StoredObject) {
         let mustSet = list.withLock { list in
             list.objects.append(object)
-            defer { list.tickIsSet = true }
-            return !list.tickIsSet && !list.ended
+            guard !list.tickIsSet, !list.ended else { return false }
+            list.tickIsSet = true
+            return true
         }
         if mustSet { setTick() }
     }
@@ -117,7 +170,15 @@ final class Upkeep: Sendable {
 
     private func tick() {
         space.giveBackWhenIdle()
-        flush()
+        registry.closeSome()
+        if trouble.allowsIndex {
+            _ = withBooks { books in
+                try flush(&books)
+                try lookForDead(&books)
+            }
+        } else {
+            keepOnlyWritten()
+        }
         let again = list.withLock { list in
             list.tickIsSet = !list.ended && (space.holdsClaim || !list.objects.isEmpty)
             return list.tickIsSet
@@ -125,125 +186,66 @@ final class Upkeep: Sendable {
         if again { setTick() }
     }
 
-    /// Tells the index what was used and written, and learns what others wrote.
-    func flush() {
-        bookkeeping.withLock { books in
-            do {
-                try flush(&books)
-            } catch { trouble.indexFailed(error) }
+    /// The index fails for long: uses are forgotten, so that the list does not grow.
+    private func keepOnlyWritten() {
+        for object in takeTouched() {
+            let isWritten = object.state.withLock { state in
+                if !state.wroteSinceFlush { state.isTouched = false }
+                return state.wroteSinceFlush
+            }
+            if isWritten { list.withLock { $0.objects.append(object) } }
         }
     }
 
-    private func flush(_ books: inout Books) throws {
-        let objects = list.withLock { list in
+    private func takeTouched() -> [StoredObject] {
+        list.withLock { list in
             defer { list.objects = [] }
             return list.objects
         }
+    }
+
+    /// Tells the index what was used and written, and learns what others wrote.
+    func flush() { _ = withBooks { try flush(&$0) } }
+
+    func flush(_ books: inout Books) throws {
+        let objects = takeTouched()
         let now = unixMilliseconds
         let changes = objects.map { object in
-            object.state.withLock { state in
-                defer {
-                    state.isTouched = false
-                    state.wroteSinceFlush = false
-                }
-                if state.wroteSinceFlush, state.files?.isRemoved == true {
-                    object.abandonFiles(&state)
-                }
-                return Index.Change(
-                    name: object.name, identity: object.identity,
-                    bytes: state.wroteSinceFlush ? state.bytes : nil, used: now)
+            let (files, wrote) = object.state.withLock { state in
+                state.isTouched = false
+                defer { state.wroteSinceFlush = false }
+                return (state.files, state.wroteSinceFlush)
             }
+            if wrote, let files, files.isRemoved {
+                object.state.withLock { if $0.files === files { object.abandonFiles(&$0) } }
+            }
+            return Index.Change(
+                name: object.name, identity: object.identity,
+                bytes: wrote ? object.state.withLock { $0.bytes } : nil, used: now)
         }
-        try index.flush(owner: owner.id, claimed: space.claimed, changes: changes)
-        try Self.learn(index, registry, &books)
+        do {
+            try books.index.flush(owner: owner.id, claimed: space.claimed, changes: changes)
+        } catch {
+            for (object, change) in zip(objects, changes) where change.bytes != nil {
+                object.state.withLock { state in
+                    state.wroteSinceFlush = true
+                    object.touch(&state)
+                }
+            }
+            throw error
+        }
+        try Self.learn(registry, &books)
     }
+
+    var hasEnded: Bool { list.withLock { $0.ended } }
 
     /// The last flush of this process.
     func end() {
         list.withLock { $0.ended = true }
         flush()
-        bookkeeping.withLock { _ in
-            try? index.removeOwner(owner.id)
+        _ = withBooks { books in
+            try books.index.removeOwner(owner.id)
             owner.leave()
         }
-    }
-
-    // MARK: Room
-
-    /// Reserves `bytes` for a write, claiming space and evicting when need be.
-    func reserve(_ bytes: Int64) -> Bool {
-        guard isCounted.load(ordering: .acquiring) else { return false }
-        if space.reserve(bytes) { return true }
-        let granted = bookkeeping.withLock { books in
-            do {
-                return try claim(bytes, &books)
-            } catch {
-                trouble.indexFailed(error)
-                return false
-            }
-        }
-        return granted && space.reserve(bytes)
-    }
-
-    private func claim(_ bytes: Int64, _ books: inout Books) throws -> Bool {
-        let want = max(bytes, min(max(limit / 16, 1 << 20), 64 << 20))
-        for _ in 0..<8 {
-            try flush(&books)
-            let totals = try index.totals()
-            var room = limit - totals.all
-            if let free = directory.freeBytes() {
-                room = min(room, free - keepFree - totals.claimed)
-            }
-            if room >= bytes {
-                let more = min(room, want)
-                let old = space.claimed
-                guard try index.claim(owner: owner.id, from: old, to: old + more, limit: limit)
-                else { continue }
-                space.grant(more)
-                return true
-            }
-            guard try evict(want - room) > 0 else { break }
-        }
-        trouble.noRoom()
-        return false
-    }
-
-    /// Frees at least `goal` bytes if it can, beginning with the objects longest unused.
-    private func evict(_ goal: Int64) throws -> Int64 {
-        var freed: Int64 = 0
-        while freed < goal {
-            let rows = try index.oldest(64)
-            guard !rows.isEmpty else { break }
-            var gone: [ObjectName] = []
-            var told: [Index.Change] = []
-            for row in rows where freed < goal {
-                if row.bytes > limit / 8, let object = registry.inUse(row.name) {
-                    let part = object.evictBlocks(goal - freed)
-                    if part > 0 {
-                        freed += part
-                        told.append(
-                            Index.Change(
-                                name: row.name, identity: row.identity,
-                                bytes: directory.bytesOnDisk(row.name), used: 0))
-                        continue
-                    }
-                }
-                freed += max(directory.bytesOnDisk(row.name), 1)
-                remove(row.name)
-                gone.append(row.name)
-            }
-            try index.remove(gone)
-            try index.flush(owner: owner.id, claimed: space.claimed, changes: told)
-            if gone.isEmpty { break }
-        }
-        return freed
-    }
-
-    /// Removes a whole object; its readers see misses.
-    private func remove(_ name: ObjectName) {
-        directory.removeObject(name)
-        registry.noteGone(name)
-        guard let object = registry.inUse(name) else { return }
-        object.state.withLock { object.abandonFiles(&$0) }
     }
 }

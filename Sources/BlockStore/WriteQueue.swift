@@ -1,8 +1,8 @@
 // Blocks that wait to be written, bounded in bytes, object by object.
 //
-// At most `writers` works of the scheduler serve it at once, and at most one of them an object, so
-// that an object's records are written by one thread. A full queue says no: the caller then goes on
-// without caching, a slow disk never slows a cold read.
+// At most `writers` works of the scheduler serve it at once, and any of them an object: they write
+// different batches of it. A full queue says no: the caller then goes on without caching, a slow disk
+// never slows a cold read.
 //
 // Locks: the queue's; an object's state is never locked under it.
 
@@ -43,7 +43,7 @@ final class WriteQueue: @unchecked Sendable {
     /// `count` admitted bytes are written or dropped.
     func forget(_ count: Int) { condition.withLock { bytes -= count } }
 
-    /// An object has something to write and is in no writer's hand.
+    /// An object has something to write and is not in the list.
     func append(_ object: StoredObject) {
         let starts = condition.withLock {
             ready.append(object)
@@ -68,10 +68,16 @@ final class WriteQueue: @unchecked Sendable {
     /// Writes until nothing is ready.
     private func serve() {
         while let object = next() {
-            let more = object.writePending()
+            object.store.registry.closeSome()
+            let (batch, more) = object.takeBatch()
+            if more { append(object) }
+            object.write(batch)
+            for write in batch {
+                write.release()
+                forget(object.bytes(write.block, write.chunks))
+            }
             condition.withLock {
                 writing -= 1
-                if more { ready.append(object) }
                 condition.broadcast()
             }
         }
