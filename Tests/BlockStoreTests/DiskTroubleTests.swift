@@ -128,7 +128,7 @@ import Testing
         try FileManager.default.moveItem(atPath: cache.path + "/objects", toPath: away)
         #expect(object.present(block: 0) == .max)
         #expect(object.present(block: 1) == 0)
-        // A pipe in place of the map makes every open of it wait: only a writer may.
+        // Opening what is not known to be cached makes no file and looks for none.
         try FileManager.default.moveItem(atPath: away, toPath: cache.path + "/objects")
         let fresh = Known.identity(2, size: 1 << 20)
         let unknown = try #require(store.open(fresh))
@@ -180,6 +180,43 @@ import Testing
             return target?.hasPrefix(cache.path + "/objects/") == true
         }
         #expect(open <= 2 * 6)
+        store.close()
+    }
+
+    @Test func evictionFitsAModelOfLeastRecentUse() throws {
+        let seed = UInt64.random(in: 0...1_000_000)
+        var random = Seeded(seed)
+        let cache = TestCache()
+        let clock = JumpingScheduler(cache.scheduler)
+        let store = try DiskBlockStore(
+            directory: cache.path, limit: 16 << 20, keepFree: 0, scheduler: clock,
+            logger: cache.logger)
+        var lastUse: [Int: Int] = [:]
+        var evicted = 0
+        for step in 0..<200 {
+            let number = Int.random(in: 0..<40, using: &random)
+            let identity = Known.identity(number, size: 1 << 20)
+            let object = try #require(store.open(identity))
+            if Known.check(object, identity, 0, 0..<1) != .right {
+                Known.put(object, identity, 0, 0..<64)
+            }
+            lastUse[number] = step
+            store.synchronize()
+            clock.jump(.milliseconds(10))
+            var (kept, gone): ([Int], [Int]) = ([], [])
+            for (number, use) in lastUse {
+                let object = store.open(Known.identity(number, size: 1 << 20))
+                if object?.present(block: 0) == .max {
+                    kept.append(use)
+                } else {
+                    gone.append(use)
+                    lastUse[number] = nil
+                }
+            }
+            evicted += gone.count
+            #expect((gone.max() ?? -1) < (kept.min() ?? .max), "seed \(seed) step \(step)")
+        }
+        #expect(evicted > 50, "seed \(seed)")
         store.close()
     }
 
