@@ -85,7 +85,7 @@ import Testing
         second.close()
     }
 
-    @Test func anIndexThatIsLockedOrRemovedIsTriedAgain() throws {
+    @Test func anIndexWhoseStatementsFailIsTriedAgain() throws {
         let cache = TestCache()
         let clock = JumpingScheduler(cache.scheduler)
         let store = try DiskBlockStore(
