@@ -68,9 +68,15 @@ final class Index: Sendable {
         """
 
     /// Tells what was written and used since the last flush.
-    func flush(owner: String, claimed: Int64, changes: [Change]) throws {
+    ///
+    /// - Parameters:
+    ///   - claimed: as it was before `look` is called: what is written meanwhile then counts twice,
+    ///     not never.
+    ///   - look: finds how many bytes objects have. It does so within the transaction: another
+    ///     process that writes to the same objects has told before or will tell after.
+    func flush(owner: String, claimed: Int64, _ look: () -> [Change] = { [] }) throws {
         try database.write { database in
-            for change in changes { try Self.apply(change, database) }
+            for change in look() { try Self.apply(change, database) }
             try database.execute(
                 sql: """
                     INSERT INTO owners VALUES (?, ?)

@@ -7,19 +7,18 @@ import Synchronization
 extension StoredObject {
     /// Takes the blocks away that were not used for longest, until `goal` bytes are free.
     ///
-    /// - Returns: bytes freed on disk, and bytes that are still there.
-    func evictBlocks(_ goal: Int64) -> (freed: Int64, left: Int64) {
+    /// - Returns: bytes freed on disk.
+    func evictBlocks(_ goal: Int64) -> Int64 {
         disk.withLock { _ in
-            guard let files = openFiles(create: false), !files.isRemoved else { return (0, 0) }
+            guard let files = openFiles(create: false), !files.isRemoved else { return 0 }
             let before = files.bytesOnDisk
             for run in Self.runs(choose(goal, files)) { take(run, files) }
             let after = files.bytesOnDisk
             state.withLock { state in
                 state.bytes = after
                 state.groups = state.groups.filter { !$0.value.isEmpty }
-                // Groups that were never read are still unknown: only read ones were chosen from.
             }
-            return (max(0, before - after), after)
+            return max(0, before - after)
         }
     }
 

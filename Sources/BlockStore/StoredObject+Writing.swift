@@ -193,7 +193,7 @@ extension StoredObject {
                 result = writeRecords(first, records, files)
             }
             if result != 0 { return result }
-            publish(first...last, batch[start..<next], sums[start..<next], records)
+            publish(first...last, records)
             start = next
         }
         if writesHeader, let header = MapFormat.header(identity) {
@@ -230,10 +230,7 @@ extension StoredObject {
     }
 
     /// Makes records visible to readers of this process.
-    private func publish(
-        _ blocks: ClosedRange<Int>, _ writes: ArraySlice<PendingWrite>,
-        _ sums: ArraySlice<[UInt32]>, _ records: [UInt8]
-    ) {
+    private func publish(_ blocks: ClosedRange<Int>, _ records: [UInt8]) {
         state.withLock { state in
             for block in blocks {
                 let (group, index) = make(block, &state)

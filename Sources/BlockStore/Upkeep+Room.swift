@@ -57,17 +57,15 @@ extension Upkeep {
             let rows = try books.index.oldest(64)
             guard !rows.isEmpty else { break }
             var gone: [ObjectName] = []
-            var told: [Index.Change] = []
+            var cut: [Index.Row] = []
             for row in rows where freed < goal {
                 if row.bytes > limit / 8, !MapFormat.isSmall(row.identity),
                     let object = registry.inUse(row.name)
                 {
-                    let (part, left) = object.evictBlocks(goal - freed)
+                    let part = object.evictBlocks(goal - freed)
                     if part > 0 {
                         freed += part
-                        told.append(
-                            Index.Change(
-                                name: row.name, identity: row.identity, bytes: left, used: 0))
+                        cut.append(row)
                         continue
                     }
                 }
@@ -76,8 +74,14 @@ extension Upkeep {
                 gone.append(row.name)
             }
             try books.index.remove(gone)
-            if !told.isEmpty {
-                try books.index.flush(owner: owner.id, claimed: space.claimed, changes: told)
+            if !cut.isEmpty {
+                try books.index.flush(owner: owner.id, claimed: space.claimed) {
+                    cut.map {
+                        Index.Change(
+                            name: $0.name, identity: $0.identity,
+                            bytes: directory.bytesOnDisk($0.name), used: 0)
+                    }
+                }
             }
             if gone.isEmpty { break }
         }

@@ -39,6 +39,7 @@ final class Upkeep: Sendable {
         /// The index is damaged or was removed.
         var mustReopen = false
         var isDamaged = false
+        var isClosed = false
         /// The last row of the index whose name the registry knows.
         var lastRow: Int64 = 0
         /// When dead owners were looked for last.
@@ -80,7 +81,7 @@ final class Upkeep: Sendable {
     ) throws {
         books.inode = IndexRepair.inode(directory)
         books.lastRow = 0
-        try books.index.flush(owner: owner.id, claimed: 0, changes: [])
+        try books.index.flush(owner: owner.id, claimed: 0)
         try books.index.set("limit", limit)
         try learn(registry, &books)
     }
@@ -113,6 +114,7 @@ final class Upkeep: Sendable {
     /// Does something with the index; nil when that fails, which is said and tried again later.
     func withBooks<Result>(_ work: (inout Books) throws -> Result) -> Result? {
         bookkeeping.withLock { books in
+            if books.isClosed { return nil }
             do {
                 if books.mustReopen { try reopen(&books) }
                 let result = try work(&books)
@@ -156,8 +158,9 @@ final class Upkeep: Sendable {
     /// An object was used or written; called under its lock.
     func touched(_ object: StoredObject) {
         let mustSet = list.withLock { list in
+            guard !list.ended else { return false }
             list.objects.append(object)
-            guard !list.tickIsSet, !list.ended else { return false }
+            guard !list.tickIsSet else { return false }
             list.tickIsSet = true
             return true
         }
@@ -208,25 +211,25 @@ final class Upkeep: Sendable {
     func flush() { _ = withBooks { try flush(&$0) } }
 
     func flush(_ books: inout Books) throws {
+        // In this order: see Index.flush.
+        let claimed = space.claimed
         let objects = takeTouched()
         let now = unixMilliseconds
-        let changes = objects.map { object in
-            let (files, wrote) = object.state.withLock { state in
+        let wrote = objects.map { object in
+            object.state.withLock { state in
                 state.isTouched = false
                 defer { state.wroteSinceFlush = false }
-                return (state.files, state.wroteSinceFlush)
+                return state.wroteSinceFlush
             }
-            if wrote, let files, files.isRemoved {
-                object.state.withLock { if $0.files === files { object.abandonFiles(&$0) } }
-            }
-            return Index.Change(
-                name: object.name, identity: object.identity,
-                bytes: wrote ? object.state.withLock { $0.bytes } : nil, used: now)
         }
         do {
-            try books.index.flush(owner: owner.id, claimed: space.claimed, changes: changes)
+            try books.index.flush(owner: owner.id, claimed: claimed) {
+                zip(objects, wrote).compactMap { object, wrote in
+                    change(object, wrote, now)
+                }
+            }
         } catch {
-            for (object, change) in zip(objects, changes) where change.bytes != nil {
+            for (object, wrote) in zip(objects, wrote) where wrote {
                 object.state.withLock { state in
                     state.wroteSinceFlush = true
                     object.touch(&state)
@@ -235,6 +238,22 @@ final class Upkeep: Sendable {
             throw error
         }
         try Self.learn(registry, &books)
+    }
+
+    /// What the index should say of an object; nil when another process has removed it.
+    private func change(_ object: StoredObject, _ wrote: Bool, _ now: Int64) -> Index.Change? {
+        var change = Index.Change(
+            name: object.name, identity: object.identity, bytes: nil, used: now)
+        guard wrote else { return change }
+        let files = object.state.withLock { $0.files }
+        if let files, files.isRemoved {
+            object.state.withLock { if $0.files === files { object.abandonFiles(&$0) } }
+            return nil
+        }
+        let bytes = files?.bytesOnDisk ?? directory.bytesOnDisk(object.name)
+        guard bytes > 0 else { return nil }
+        change.bytes = bytes
+        return change
     }
 
     var hasEnded: Bool { list.withLock { $0.ended } }
@@ -246,6 +265,10 @@ final class Upkeep: Sendable {
         _ = withBooks { books in
             try books.index.removeOwner(owner.id)
             owner.leave()
+        }
+        bookkeeping.withLock { books in
+            books.isClosed = true
+            books.index.close()
         }
     }
 }

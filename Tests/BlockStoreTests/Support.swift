@@ -2,6 +2,7 @@
 
 import BlockStore
 import Foundation
+import GRDB
 import Logging
 import Scheduling
 import Synchronization
@@ -21,12 +22,37 @@ final class TestCache: Sendable {
         try? FileManager.default.removeItem(atPath: path)
     }
 
-    func store(limit: Int64 = 1 << 30, keepFree: Int64 = 0, queueLimit: Int = 64 << 20) throws
-        -> DiskBlockStore
-    {
+    var logger: Logger { Logger(label: "test") { _ in TestLog(cache: self) } }
+
+    func store(
+        limit: Int64 = 1 << 30, keepFree: Int64 = 0, queueLimit: Int = 64 << 20,
+        openFiles: Int = 256
+    ) throws -> DiskBlockStore {
         try DiskBlockStore(
             directory: path, limit: limit, keepFree: keepFree, scheduler: scheduler,
-            logger: Logger(label: "test") { _ in TestLog(cache: self) }, queueLimit: queueLimit)
+            logger: logger, queueLimit: queueLimit, openFiles: openFiles)
+    }
+
+    /// Processes the index knows of.
+    var owners: Int {
+        (try? database { try Int.fetchOne($0, sql: "SELECT count(*) FROM owners") }) ?? -1
+    }
+
+    /// Sets an owner's claim behind its back.
+    func claim(bytes: Int64, owner: (String) -> Bool) throws {
+        try database { database in
+            for id in try String.fetchAll(database, sql: "SELECT id FROM owners") where owner(id) {
+                try database.execute(
+                    sql: "UPDATE owners SET claimed = ? WHERE id = ?", arguments: [bytes, id])
+            }
+        }
+    }
+
+    private func database<Result>(_ work: (Database) throws -> Result) throws -> Result {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(5)
+        return try DatabaseQueue(path: path + "/index.sqlite", configuration: configuration)
+            .write(work)
     }
 
     /// Bytes on disk below objects/, as du counts them.
@@ -141,4 +167,30 @@ struct Seeded: RandomNumberGenerator {
         z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
         return z ^ (z >> 31)
     }
+}
+
+/// The threads of another scheduler, and a clock that can be put forward.
+final class JumpingScheduler: Scheduler {
+    private let base: ThreadScheduler
+    private let ahead = Mutex(Duration.zero)
+
+    init(_ base: ThreadScheduler) { self.base = base }
+
+    func jump(_ time: Duration) { ahead.withLock { $0 += time } }
+
+    var now: Duration { base.now + ahead.withLock { $0 } }
+    var unixTime: Duration { base.unixTime + ahead.withLock { $0 } }
+    func run(_ work: @escaping @Sendable () -> Void) { base.run(work) }
+    func after(_ delay: Duration, _ work: @escaping @Sendable () -> Void) -> any ScheduledWork {
+        base.after(delay, work)
+    }
+}
+
+func shell(_ command: String) -> Int32 {
+    let process = Process()
+    process.executableURL = URL(fileURLWithPath: "/bin/sh")
+    process.arguments = ["-c", command]
+    try? process.run()
+    process.waitUntilExit()
+    return process.terminationStatus
 }
