@@ -9,7 +9,7 @@ import Transport
 private let live = getenv("PAIL_TEST_RGW").map { String(cString: $0) }
 
 /// Against a server that verifies signatures: PAIL_TEST_RGW=http://HOST:PORT, key and secret
-/// PAIL_TEST_KEY and PAIL_TEST_SECRET, else minioadmin. Fails when the server is down.
+/// PAIL_TEST_OWNER_KEY and PAIL_TEST_OWNER_SECRET, else minioadmin. Fails when the server is down.
 @Suite(.enabled(if: live != nil), .serialized)
 struct LiveTests {
     private let transport = CurlTransport(
@@ -17,8 +17,9 @@ struct LiveTests {
     private let scheduler = ThreadScheduler(threads: 1, name: "live")
     private let bucket = "pail-s3-test-\(getpid())-\(UInt32.random(in: 0...UInt32.max))"
     private let credentials = Credentials(
-        accessKeyID: getenv("PAIL_TEST_KEY").map { String(cString: $0) } ?? "minioadmin",
-        secretAccessKey: getenv("PAIL_TEST_SECRET").map { String(cString: $0) } ?? "minioadmin")
+        accessKeyID: getenv("PAIL_TEST_OWNER_KEY").map { String(cString: $0) } ?? "minioadmin",
+        secretAccessKey: getenv("PAIL_TEST_OWNER_SECRET").map { String(cString: $0) }
+            ?? "minioadmin")
 
     private func client(
         bucket: String? = nil, _ credentials: Credentials? = nil, region: String? = "us-east-1",
