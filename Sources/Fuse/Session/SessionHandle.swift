@@ -26,10 +26,11 @@ internal import Synchronization
 
     /// Drops a name; waits for the directory's lock.
     func invalidate(parent: InodeNumber, name: [UInt8]) {
-        unsafe name.withUnsafeBytes { bytes in
+        // libfuse sends the NUL behind the name, too.
+        unsafe (name + [0]).withUnsafeBytes { bytes in
             guard let start = bytes.baseAddress else { return }
             unsafe fuse_lowlevel_notify_inval_entry(
-                raw, parent, start.assumingMemoryBound(to: CChar.self), bytes.count)
+                raw, parent, start.assumingMemoryBound(to: CChar.self), bytes.count - 1)
         }
     }
 

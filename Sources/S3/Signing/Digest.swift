@@ -62,12 +62,16 @@ enum SHA256 {
         var name = Array("SHA2-256".utf8CString)
         // An empty key must still be a key, not "use the one from before".
         let bytes = key.isEmpty ? [0] : key
-        let done = unsafe name.withUnsafeMutableBufferPointer { name in
-            let parameters = unsafe [
-                OSSL_PARAM_construct_utf8_string("digest", name.baseAddress, 0),
-                OSSL_PARAM_construct_end(),
-            ]
-            return unsafe EVP_MAC_init(pointer, bytes, bytes.count, parameters)
+        // A parameter keeps the pointers to its name and value: both must live until the key is taken
+        // (a string literal as an argument lives for one call).
+        let done = unsafe "digest".withCString { label in
+            unsafe name.withUnsafeMutableBufferPointer { name in
+                let parameters = unsafe [
+                    OSSL_PARAM_construct_utf8_string(label, name.baseAddress, 0),
+                    OSSL_PARAM_construct_end(),
+                ]
+                return unsafe EVP_MAC_init(pointer, bytes, bytes.count, parameters)
+            }
         }
         precondition(done == 1, "OpenSSL failed to take a key")
         unsafe context = Mutex(Context(pointer: pointer))
