@@ -131,14 +131,17 @@ extension StoredObject {
 
     /// Writes neighbours with one call each. Returns 0 or -errno.
     private func writeRuns(_ batch: ArraySlice<PendingWrite>, _ files: ObjectFiles) -> Int32 {
+        let direct = identity.size >= ObjectFiles.directSize ? files.directData : nil
         var start = batch.startIndex
         while start < batch.endIndex {
             let offset = self.offset(batch[start].block, batch[start].chunks)
+            let isDirect = direct != nil && isAligned(batch[start])
             var end = offset
             var pieces: [iovec] = unsafe []
             var next = start
             while next < batch.endIndex,
-                self.offset(batch[next].block, batch[next].chunks) == end
+                self.offset(batch[next].block, batch[next].chunks) == end,
+                next == start || isDirect == (direct != nil && isAligned(batch[next]))
             {
                 let count = bytes(batch[next].block, batch[next].chunks)
                 unsafe pieces.append(
@@ -148,15 +151,34 @@ extension StoredObject {
                 end += Int64(count)
                 next += 1
             }
-            let count = unsafe Int32(pieces.count)
-            let result = unsafe pieces.withUnsafeMutableBufferPointer {
-                unsafe pail_pwritev_all(
-                    files.data, $0.baseAddress, count, files.dataOffset + offset)
+            var result: Int32 = -EINVAL
+            if isDirect, let direct {
+                // A copy: the call eats up the list it is given.
+                var list = unsafe pieces
+                result = unsafe Self.write(&list, to: direct, at: files.dataOffset + offset)
+            }
+            // Refused for its alignment (a disk of larger sectors), or not asked for.
+            if result == -EINVAL {
+                result = unsafe Self.write(
+                    &pieces, to: files.data, at: files.dataOffset + offset)
             }
             if result != 0 { return result }
             start = next
         }
         return 0
+    }
+
+    private func isAligned(_ write: PendingWrite) -> Bool {
+        unsafe ObjectFiles.isAligned(write.memory, bytes(write.block, write.chunks))
+    }
+
+    private static func write(
+        _ pieces: inout [iovec], to file: Int32, at offset: Int64
+    ) -> Int32 {
+        let count = unsafe Int32(pieces.count)
+        return unsafe pieces.withUnsafeMutableBufferPointer {
+            unsafe pail_pwritev_all(file, $0.baseAddress, count, offset)
+        }
     }
 
     /// Notes what was written: the records of neighbouring blocks are read, amended and written with
