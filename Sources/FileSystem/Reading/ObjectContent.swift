@@ -139,7 +139,9 @@ final class ObjectContent: Sendable {
             var waiting = 0
             for case .memory(let segment, let range) in parts {
                 let need = Int(range.upperBound - segment.start)
-                if segment.filled < need {
+                // Dropped since the claim, with the fetch that should have filled it: nobody would ever
+                // wake the read. Not waiting, it finds the memory gone and starts anew.
+                if segment.filled < need, segment.buffer != nil {
                     segment.waiters.append(Segment.Waiter(need: need, waiter: operation))
                     waiting += 1
                 }
