@@ -11,7 +11,7 @@ WORK = os.environ.get("BENCH_WORK", "")
 URL = os.environ.get("BENCH_URL", "")
 CLIENT = os.environ.get("BENCH_CLIENT", "")
 FAR = ["--rtt", "30", "--rate", "90"]
-LIMIT = 120
+LIMIT = 60
 
 
 def reader_environment():
