@@ -22,8 +22,10 @@ final class ReadOperation: SegmentWaiter {
     private let onFailure: @Sendable (StoreError) -> Void
     private let state = Mutex(State())
 
-    /// A plan is begun anew at most so often before the read fails.
-    private static let attemptLimit = 5
+    /// A plan is begun anew at most so often before the read fails. Each time something real came in
+    /// between (a guess given up, a damaged block dropped), and what a read asks for itself is not
+    /// given up: the bound only keeps a bug from running for ever.
+    private static let attemptLimit = 100
 
     private struct State: ~Copyable {
         var parts: [ReadPart] = []
