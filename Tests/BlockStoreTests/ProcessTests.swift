@@ -51,7 +51,8 @@ import Testing
         #expect(right > 10, "seed \(seed): reads were served from the directory")
         // Not exact yet: several processes may exceed the limit for a moment by about their claims, a
         // MiB each here, and adding up the files takes a while, in which an object may be counted
-        // before it goes and its successor after it comes. One process alone keeps it to the byte.
+        // before it goes and its successor after it comes. For one process the bound is exact: see the
+        // tests of DiskBlockStore.
         #expect(most <= limit + (4 << 20), "seed \(seed)")
         let summary = try DiskBlockStore.summary(directory: cache.path)
         #expect(summary.mounts == 0)
