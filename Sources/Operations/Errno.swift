@@ -27,6 +27,13 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let noData = Errno(rawValue: ENODATA)
     public static let stale = Errno(rawValue: ESTALE)
     public static let timedOut = Errno(rawValue: ETIMEDOUT)
+    public static let notEmpty = Errno(rawValue: ENOTEMPTY)
+    public static let crossDevice = Errno(rawValue: EXDEV)
+    public static let fileTooLarge = Errno(rawValue: EFBIG)
+    public static let quotaExceeded = Errno(rawValue: EDQUOT)
+    public static let busy = Errno(rawValue: EBUSY)
+    public static let noDeviceOrAddress = Errno(rawValue: ENXIO)
+    public static let tooManyLinks = Errno(rawValue: EMLINK)
     public static let notSupported = Errno(rawValue: EOPNOTSUPP)
 }
 

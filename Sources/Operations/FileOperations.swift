@@ -22,15 +22,18 @@ public struct FileAttributes: Hashable, Sendable {
     public var gid: UInt32
     /// Bytes.
     public var size: Int64
-    /// Time of the last change of the data, since 1970-01-01T00:00:00Z, in nanoseconds. Access and
-    /// change times are reported the same until they are kept on their own.
+    /// Time of the last change of the data (`st_mtim`), since 1970-01-01T00:00:00Z, in nanoseconds.
     public var modified: Int64
+    /// Time of the last change of data or attributes (`st_ctim`), likewise. The access time is not
+    /// kept and shown as `modified`.
+    public var changed: Int64
     /// Preferred transfer size in bytes (`st_blksize`).
     public var blockSize: UInt32
 
     public init(
         inode: InodeNumber, kind: Kind, permissions: UInt16, linkCount: UInt32 = 1, uid: UInt32,
-        gid: UInt32, size: Int64, modified: Int64, blockSize: UInt32 = 1 << 20
+        gid: UInt32, size: Int64, modified: Int64, changed: Int64? = nil,
+        blockSize: UInt32 = 1 << 20
     ) {
         self.inode = inode
         self.kind = kind
@@ -40,6 +43,7 @@ public struct FileAttributes: Hashable, Sendable {
         self.gid = gid
         self.size = size
         self.modified = modified
+        self.changed = changed ?? modified
         self.blockSize = blockSize
     }
 }
@@ -170,11 +174,13 @@ public protocol FileOperations: AnyObject, Sendable {
     func getAttributes(
         inode: InodeNumber, handle: HandleNumber?, reply: Reply<AttributesAnswer>)
     func readLink(inode: InodeNumber, reply: Reply<[UInt8]>)
-    /// - Parameter flags: `O_*` as in open(2), without O_CREAT, O_EXCL, O_NOCTTY.
+    /// - Parameter flags: `O_*` as in open(2), without O_CREAT, O_EXCL, O_NOCTTY. O_TRUNC, where the
+    ///   kernel leaves it to the file system, empties the file.
     func open(inode: InodeNumber, flags: Int32, reply: Reply<OpenAnswer>)
     func read(
         inode: InodeNumber, handle: HandleNumber, offset: Int64, size: Int,
         reply: Reply<ReadAnswer>)
+    /// close(2) of one descriptor of the handle: there may be more (dup, fork), and writes after it.
     func flush(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>)
     func release(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>)
     func openDirectory(inode: InodeNumber, reply: Reply<OpenAnswer>)
@@ -186,6 +192,126 @@ public protocol FileOperations: AnyObject, Sendable {
     /// ENODATA when there is no such attribute.
     func getExtendedAttribute(inode: InodeNumber, name: [UInt8], reply: Reply<[UInt8]>)
     func listExtendedAttributes(inode: InodeNumber, reply: Reply<[[UInt8]]>)
+
+    // MARK: Changing names
+
+    /// Creates a regular file and opens it.
+    ///
+    /// - Parameters:
+    ///   - permissions: mode bits, umask applied.
+    ///   - flags: `O_*` as in open(2); with O_EXCL the name must not exist. Without, the kernel asks
+    ///     only when its lookup found nothing, but the name may exist by now: it is then opened.
+    func create(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, flags: Int32, caller: Caller,
+        reply: Reply<CreateAnswer>)
+    /// mknod(2) of a regular file.
+    func makeFile(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, caller: Caller,
+        reply: Reply<EntryAnswer>)
+    func makeDirectory(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, caller: Caller,
+        reply: Reply<EntryAnswer>)
+    func makeSymbolicLink(
+        parent: InodeNumber, name: [UInt8], target: [UInt8], caller: Caller,
+        reply: Reply<EntryAnswer>)
+    func unlink(parent: InodeNumber, name: [UInt8], reply: Reply<Void>)
+    func removeDirectory(parent: InodeNumber, name: [UInt8], reply: Reply<Void>)
+    func rename(
+        parent: InodeNumber, name: [UInt8], newParent: InodeNumber, newName: [UInt8],
+        flags: RenameFlags, reply: Reply<Void>)
+
+    // MARK: Changing files
+
+    /// - Parameter handle: the open file that ftruncate(2) or futimens(3) was called on, if any.
+    func setAttributes(
+        inode: InodeNumber, handle: HandleNumber?, changes: AttributeChanges, caller: Caller,
+        reply: Reply<AttributesAnswer>)
+    /// - Parameter bytes: valid only during the call.
+    /// - Returns: through `reply`, how many bytes were taken: all of them, or an error.
+    func write(
+        inode: InodeNumber, handle: HandleNumber, offset: Int64, bytes: UnsafeRawBufferPointer,
+        reply: Reply<Int>)
+    /// fsync(2), or fdatasync(2) with `dataOnly`.
+    func synchronize(
+        inode: InodeNumber, handle: HandleNumber, dataOnly: Bool, reply: Reply<Void>)
+    /// fsync(2) of an open directory.
+    func synchronizeDirectory(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>)
+    /// - Parameter mode: `FALLOC_FL_*`, as in fallocate(2).
+    func allocate(
+        inode: InodeNumber, handle: HandleNumber, mode: Int32, offset: Int64, length: Int64,
+        reply: Reply<Void>)
+    /// copy_file_range(2). EXDEV or EOPNOTSUPP make the caller copy by reading and writing.
+    func copyRange(
+        from source: FileRange, to target: FileRange, length: Int64, reply: Reply<Int>)
+    /// lseek(2) with SEEK_DATA or SEEK_HOLE.
+    func seek(
+        inode: InodeNumber, handle: HandleNumber, offset: Int64, whence: Int32,
+        reply: Reply<Int64>)
+    /// - Parameter flags: XATTR_CREATE (1), XATTR_REPLACE (2) or 0.
+    func setExtendedAttribute(
+        inode: InodeNumber, name: [UInt8], value: [UInt8], flags: Int32, reply: Reply<Void>)
+    func removeExtendedAttribute(inode: InodeNumber, name: [UInt8], reply: Reply<Void>)
+}
+
+/// A file system that changes nothing has the changing operations already: each is EROFS.
+extension FileOperations {
+    public func create(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, flags: Int32, caller: Caller,
+        reply: Reply<CreateAnswer>
+    ) { reply.fail(.readOnly) }
+    public func makeFile(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, caller: Caller,
+        reply: Reply<EntryAnswer>
+    ) { reply.fail(.readOnly) }
+    public func makeDirectory(
+        parent: InodeNumber, name: [UInt8], permissions: UInt16, caller: Caller,
+        reply: Reply<EntryAnswer>
+    ) { reply.fail(.readOnly) }
+    public func makeSymbolicLink(
+        parent: InodeNumber, name: [UInt8], target: [UInt8], caller: Caller,
+        reply: Reply<EntryAnswer>
+    ) { reply.fail(.readOnly) }
+    public func unlink(parent: InodeNumber, name: [UInt8], reply: Reply<Void>) {
+        reply.fail(.readOnly)
+    }
+    public func removeDirectory(parent: InodeNumber, name: [UInt8], reply: Reply<Void>) {
+        reply.fail(.readOnly)
+    }
+    public func rename(
+        parent: InodeNumber, name: [UInt8], newParent: InodeNumber, newName: [UInt8],
+        flags: RenameFlags, reply: Reply<Void>
+    ) { reply.fail(.readOnly) }
+    public func setAttributes(
+        inode: InodeNumber, handle: HandleNumber?, changes: AttributeChanges, caller: Caller,
+        reply: Reply<AttributesAnswer>
+    ) { reply.fail(.readOnly) }
+    public func write(
+        inode: InodeNumber, handle: HandleNumber, offset: Int64, bytes: UnsafeRawBufferPointer,
+        reply: Reply<Int>
+    ) { reply.fail(.readOnly) }
+    public func synchronize(
+        inode: InodeNumber, handle: HandleNumber, dataOnly: Bool, reply: Reply<Void>
+    ) { reply.succeed() }
+    public func synchronizeDirectory(
+        inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>
+    ) { reply.succeed() }
+    public func allocate(
+        inode: InodeNumber, handle: HandleNumber, mode: Int32, offset: Int64, length: Int64,
+        reply: Reply<Void>
+    ) { reply.fail(.readOnly) }
+    public func copyRange(
+        from source: FileRange, to target: FileRange, length: Int64, reply: Reply<Int>
+    ) { reply.fail(.readOnly) }
+    public func seek(
+        inode: InodeNumber, handle: HandleNumber, offset: Int64, whence: Int32,
+        reply: Reply<Int64>
+    ) { reply.fail(.notImplemented) }
+    public func setExtendedAttribute(
+        inode: InodeNumber, name: [UInt8], value: [UInt8], flags: Int32, reply: Reply<Void>
+    ) { reply.fail(.readOnly) }
+    public func removeExtendedAttribute(
+        inode: InodeNumber, name: [UInt8], reply: Reply<Void>
+    ) { reply.fail(.readOnly) }
 }
 
 /// Tells the kernel to drop what it cached. Calls only queue; a thread of its own sends them, so they

@@ -56,6 +56,20 @@ extension Failure {
             row = (.inputOutput, "TLS failed; check --endpoint-url and --ca-bundle", true)
         case .malformedResponse:
             row = (.inputOutput, "the server's answer makes no sense; is it an S3 endpoint?", true)
+        case .conflict:
+            row = (.busy, "somebody else is writing the same key; try again", true)
+        case .quotaExceeded:
+            row = (.quotaExceeded, "the bucket's quota is used up; raise it or delete objects", true)
+        case .tooLarge:
+            row = (.fileTooLarge, "the object would be larger than S3 takes", true)
+        case .notImplemented:
+            row = (.notSupported, "the server does not offer this request", true)
+        case .corrupted:
+            row = (.inputOutput, "the bytes were changed on their way; check the network", true)
+        case .noSuchUpload:
+            row = (.inputOutput, "the multipart upload is gone; did somebody abort it?", true)
+        case .bodyUnreadable:
+            row = (.inputOutput, "the staged file cannot be read; check the cache's disk", true)
         case .other:
             row = (.inputOutput, "", true)
         }

@@ -53,7 +53,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
 
     func begin(_ head: HTTPResponseHead, _ context: ResponseContext) -> AttemptFailure? {
         self.context = context
-        let headers = ObjectHeaders(head)
+        let headers = AnswerHeaders(head)
         let (failure, total) = placeBody(head.status, headers, context)
         if let failure { return failure }
         guard let found = headers.object(request.key, size: total) else {
@@ -81,7 +81,7 @@ final class GetExchange: Exchange, @unchecked Sendable {
 
     /// Finds where the body stands in the object; answers the object's size.
     private func placeBody(
-        _ status: Int, _ headers: ObjectHeaders, _ context: ResponseContext
+        _ status: Int, _ headers: AnswerHeaders, _ context: ResponseContext
     ) -> (AttemptFailure?, Int64) {
         let asksRange = request.range != nil || (object != nil && next > 0)
         switch status {

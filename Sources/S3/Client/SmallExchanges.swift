@@ -110,7 +110,7 @@ final class HeadExchange: Exchange, @unchecked Sendable {
     }
 
     func begin(_ head: HTTPResponseHead, _ context: ResponseContext) -> AttemptFailure? {
-        let headers = ObjectHeaders(head)
+        let headers = AnswerHeaders(head)
         guard let size = headers.contentLength, let object = headers.object(key, size: size)
         else {
             return context.malformed("the answer lacks Content-Length, ETag or Last-Modified")

@@ -40,7 +40,7 @@ enum Headers {
 }
 
 /// The headers of one answer, looked through once.
-struct ObjectHeaders {
+struct AnswerHeaders {
     var contentLength: Int64?
     var contentRange: (range: Range<Int64>, total: Int64)?
     var hasContentRange = false

@@ -13,8 +13,23 @@ public struct StoreError: Error, Hashable, Sendable {
         case clockSkew
         /// The bucket lives elsewhere and the redirect could not be followed.
         case wrongRegion
-        /// If-Match failed: the object is not the version asked for any more.
+        /// If-Match failed: the object is not the version asked for any more. Or, for a write that
+        /// wants the key absent: it exists.
         case preconditionFailed
+        /// Another write of the same key is under way (409); trying again later helps.
+        case conflict
+        /// The bucket's or user's quota is used up.
+        case quotaExceeded
+        /// Larger than S3 takes.
+        case tooLarge
+        /// The server does not do that at all (501).
+        case notImplemented
+        /// The bytes did not arrive as they were sent (BadDigest and the like), again and again.
+        case corrupted
+        /// No such multipart upload: completed, aborted or expired.
+        case noSuchUpload
+        /// The body's bytes could not be read here.
+        case bodyUnreadable
         /// The range begins past the object's end (416).
         case invalidRange
         /// The object is archived and must be restored first (InvalidObjectState).
