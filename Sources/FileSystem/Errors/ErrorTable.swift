@@ -59,7 +59,9 @@ extension Failure {
         case .conflict:
             row = (.busy, "somebody else is writing the same key; try again", true)
         case .quotaExceeded:
-            row = (.quotaExceeded, "the bucket's quota is used up; raise it or delete objects", true)
+            row = (
+                .quotaExceeded, "the bucket's quota is used up; raise it or delete objects", true
+            )
         case .tooLarge:
             row = (.fileTooLarge, "the object would be larger than S3 takes", true)
         case .notImplemented:
