@@ -28,9 +28,11 @@ public final class FileSystem: FileOperations {
     let namespace: Namespace
     let context: ReadContext
     let siblings: SiblingReader
-    private let handles = HandleTable()
-    private let opened = OpenedVersions()
-    private let failures: FailureLog
+    let handles = HandleTable()
+    let opened = OpenedVersions()
+    let failures: FailureLog
+    /// Nil on a read-only mount.
+    let writing: Writing?
 
     /// - Parameters:
     ///   - blocks: the block store; nil mounts without one.
@@ -73,7 +75,9 @@ public final class FileSystem: FileOperations {
         namespace.getAttributes(inode: inode, reply: reply)
     }
 
-    public func readLink(inode: InodeNumber, reply: Reply<[UInt8]>) { reply.fail(.invalid) }
+    public func readLink(inode: InodeNumber, reply: Reply<[UInt8]>) {
+        links.read(inode, reply)
+    }
 
     public func getExtendedAttribute(
         inode: InodeNumber, name: [UInt8], reply: Reply<[UInt8]>
@@ -109,95 +113,5 @@ public final class FileSystem: FileOperations {
             FileSystemStatistics(
                 blockSize: 1 << 20, blocks: 1 << 38, freeBlocks: 1 << 38, files: 1 << 40,
                 freeFiles: 1 << 40, nameLimit: 255))
-    }
-
-    // MARK: Files
-
-    public func open(inode: InodeNumber, flags: Int32, reply: Reply<OpenAnswer>) {
-        guard flags & O_ACCMODE == O_RDONLY else {
-            reply.fail(.readOnly)
-            return
-        }
-        if let version = namespace.version(of: inode) {
-            return open(inode, version, reply)
-        }
-        namespace.refresh(inode) { [self] result in
-            switch result {
-            case .success(let version?): open(inode, version, reply)
-            case .success(nil): reply.fail(.stale)
-            case .failure(let error): reply.fail(Failure(error).errno)
-            }
-        }
-    }
-
-    private func open(_ inode: InodeNumber, _ version: ObjectVersion, _ reply: Reply<OpenAnswer>) {
-        let content = context.contents.open(version)
-        siblings.opened(inode)
-        let opening = PendingOpen(
-            context: context, content: content,
-            onHead: { [self] head in namespace.objectSeen(head, inode: inode) },
-            then: { [self] error in
-                if let error {
-                    refuse(inode, content, error, reply)
-                } else {
-                    answer(inode, content, reply)
-                }
-            })
-        opening.start()
-    }
-
-    private func answer(
-        _ inode: InodeNumber, _ content: ObjectContent, _ reply: Reply<OpenAnswer>
-    ) {
-        let handle = FileHandle(
-            inode: inode, content: content, context: context,
-            onFailure: { [weak self] error in self?.readFailed(inode, content, error) })
-        let number = handles.insert(handle)
-        let isUnchanged = opened.note(inode, content.version)
-        let isTaken = reply.succeed(OpenAnswer(handle: number, keepCache: isUnchanged))
-        guard !isTaken else { return }
-        // The application was interrupted and will not close what it did not get; nor did the kernel
-        // hear of this version, so its pages may be of an older one.
-        opened.forget(inode)
-        handles.remove(number)?.close()
-    }
-
-    private func refuse(
-        _ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError,
-        _ reply: Reply<OpenAnswer>
-    ) {
-        context.contents.close(content)
-        if error.saysChanged {
-            namespace.objectChanged(inode)
-            reply.fail(.stale)
-        } else {
-            failures.report("open", content.version.key, error)
-            reply.fail(Failure(error).errno)
-        }
-    }
-
-    private func readFailed(_ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError) {
-        failures.report("read", content.version.key, error)
-        if error.saysChanged { namespace.objectChanged(inode) }
-    }
-
-    public func read(
-        inode: InodeNumber, handle: HandleNumber, offset: Int64, size: Int,
-        reply: Reply<ReadAnswer>
-    ) {
-        guard let file = handles.find(handle) else {
-            reply.fail(.badHandle)
-            return
-        }
-        file.read(offset: offset, size: size, reply: reply)
-    }
-
-    public func flush(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
-        reply.succeed()
-    }
-
-    public func release(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
-        handles.remove(handle)?.close()
-        reply.succeed()
     }
 }

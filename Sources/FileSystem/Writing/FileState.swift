@@ -16,6 +16,8 @@ struct FileState {
     var isExclusive = false
     /// Unlinked, or replaced by a rename: nothing is published any more.
     var isRemoved = false
+    /// Removed while it was open and its bytes were needed: the object goes with the last handle.
+    var deletesAtEnd = false
 
     var extents: ExtentMap
     var staged: (any StagedFile)?
@@ -42,18 +44,29 @@ struct FileState {
     /// Where the last write ended.
     var lastWrite: Int64 = 0
 
-    /// Open handles.
+    /// Operations that have the file in hand; open handles are counted in their own table.
     var users = 0
     /// Why the last publish failed, until one succeeds.
     var failure: WriteFailure?
+    /// A publish of its attributes is planned.
+    var isGathering = false
     /// The number of its record in the journal.
     var journalID: Int64?
 
     var size: Int64 { extents.size }
+    /// The attributes as stat(2) is to show them.
+    var shown: LocalRecord {
+        var record = record
+        record.size = size
+        return record
+    }
     var hasNewContent: Bool { contentChange != publishedContent }
     var hasNewAttributes: Bool { attributeChange != publishedAttributes }
     /// Something of it is not in the bucket.
     var isDirty: Bool { !isRemoved && (hasNewContent || hasNewAttributes) }
+
+    /// Bytes of it are only in the published version.
+    var needsBase: Bool { base != nil && extents.contains([.base]) }
 
     /// Whether and on what the next publish depends.
     var condition: WriteCondition {

@@ -158,7 +158,7 @@ extension WritableFile {
                 state.publishedAttributes, snapshot.attributeChange)
             return version
         }
-        context.wrote(version, inode: inode)
+        context.wrote(version, snapshot.headers, inode: inode)
     }
 
     /// The same bytes are in the bucket with new headers.
@@ -175,7 +175,7 @@ extension WritableFile {
                 state.publishedAttributes, snapshot.attributeChange)
             return version
         }
-        if let version { context.wrote(version, inode: inode) }
+        if let version { context.wrote(version, snapshot.headers, inode: inode) }
     }
 
     /// Remembers how the publish ended, and says so.

@@ -12,6 +12,12 @@ import S3
 enum JournalRecord: Codable, Equatable, Sendable {
     /// A multipart upload was begun and neither completed nor aborted.
     case upload(key: [UInt8], id: String)
+    /// Removed here, and to be deleted.
+    case delete(keys: [[UInt8]])
+    /// Removed here while it was open: to be deleted if it still is this version.
+    case deleteVersion(key: [UInt8], etag: String)
+    /// A directory is being renamed: every key below `from` is copied below `to`, then deleted.
+    case rename(from: [UInt8], to: [UInt8])
 }
 
 /// Writes the journal's records.

@@ -1,8 +1,10 @@
 // Bringing bytes of the published version to the staged file, where a publish needs them whole.
 
 import BlockStore
+import Buffers
 import Operations
 import S3
+import Scheduling
 
 extension WritableFile {
     /// Bytes brought at once.

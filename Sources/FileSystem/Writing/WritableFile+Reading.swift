@@ -80,7 +80,7 @@ extension WritableFile {
             }
             switch filled {
             case nil: read(offset: offset, size: size, by: handle, reply: reply)
-            case -1?: reply.fail(.inputOutput)
+            case .some(..<0): reply.fail(.inputOutput)
             case let count?:
                 let piece = ReadAnswer.Piece(buffer: buffers[0], offset: 0, count: count)
                 reply.succeed(ReadAnswer(pieces: [piece]))

@@ -4,8 +4,10 @@
 // whole and the writer has gone on. A confirmed part may leave the staging area when room is short.
 
 import BlockStore
+import Logging
 import Operations
 import S3
+import Scheduling
 
 extension WritableFile {
     /// Sends what is ready to be sent. Called after each write.

@@ -34,7 +34,7 @@ extension WritableFile {
             return
         }
         let range = offset..<offset + Int64(count)
-        let again = { [self] (copy: [UInt8]) in
+        let again: @Sendable ([UInt8]) -> Void = { [self] copy in
             unsafe copy.withUnsafeBytes { unsafe write($0, at: offset, reply: reply) }
         }
         let outcome = locked { state in

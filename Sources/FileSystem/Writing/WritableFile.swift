@@ -13,6 +13,7 @@
 import BlockStore
 import Operations
 import S3
+import Scheduling
 import Synchronization
 
 /// One file that is being changed.
@@ -80,10 +81,14 @@ final class WritableFile: Sendable {
         wake(parked)
     }
 
+    /// The file leaves the table: nobody has it open, and all of it is in the bucket.
+    func retire() {
+        discard()
+    }
+
     /// Tells the namespace how the file looks now. Under the lock.
     func show(_ state: FileState) {
-        var record = state.record
-        record.size = state.size
+        let record = state.shown
         context.namespace.change(inode) { $0 = record }
     }
 }

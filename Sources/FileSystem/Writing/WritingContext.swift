@@ -56,7 +56,15 @@ extension Duration {
 
 extension WritingContext {
     /// A version of a file was published: the namespace and the kernel's pages are of it.
-    func wrote(_ version: ObjectVersion, inode: InodeNumber) {
+    ///
+    /// - Parameter headers: those it was published with; nil when they are those of the one before.
+    func wrote(_ version: ObjectVersion, _ headers: ObjectHeaders?, inode: InodeNumber) {
+        if let headers {
+            let question = AttributeQuestion(key: version.key, etag: version.etag)
+            namespace.configuration.attributeMemory.note([
+                question: ObjectAttributes(metadata: headers.metadata)
+            ])
+        }
         let isClean = files.find(inode)?.locked { !$0.isDirty } ?? true
         namespace.published(inode, version: version, settles: isClean)
         _ = opened.note(inode, version)

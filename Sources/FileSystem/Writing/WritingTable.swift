@@ -44,7 +44,8 @@ final class WritingTable: Sendable {
     func dropIfIdle(_ file: WritableFile) {
         let isDropped = files.withLock { files in
             guard files[file.inode] === file, !file.gate.isTaken else { return false }
-            let isIdle = file.locked { $0.users == 0 && !$0.isDirty }
+            let isOpen = file.context.handles.count(of: file.inode) > 0
+            let isIdle = !isOpen && file.locked { $0.users == 0 && !$0.isDirty }
             if isIdle { files[file.inode] = nil }
             return isIdle
         }
