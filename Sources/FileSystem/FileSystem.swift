@@ -23,6 +23,22 @@ public struct FileSystemConfiguration: Sendable {
     }
 }
 
+/// What changing the bucket takes.
+public struct WritingRooms: Sendable {
+    public var configuration: WritingConfiguration
+    public var store: any WritableObjectStore
+    public var staging: any StagingStorage
+
+    public init(
+        configuration: WritingConfiguration, store: any WritableObjectStore,
+        staging: any StagingStorage
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.staging = staging
+    }
+}
+
 /// A bucket, or the part of it below a BasePath, as files.
 public final class FileSystem: FileOperations {
     let namespace: Namespace
@@ -36,20 +52,30 @@ public final class FileSystem: FileOperations {
 
     /// - Parameters:
     ///   - blocks: the block store; nil mounts without one.
+    ///   - changes: what changing the bucket takes; nil mounts read-only.
+    ///   - attributes: remembers what objects' metadata say.
     ///   - notifier: tells the kernel of changes; nil when there is no kernel.
     public init(
         configuration: FileSystemConfiguration, store: any ObjectStore,
-        blocks: (any BlockStorage)?, pool: BufferPool, scheduler: any Scheduler,
-        notifier: (any KernelNotifier)?, logger: Logger
+        blocks: (any BlockStorage)?, changes: WritingRooms? = nil,
+        attributes: any AttributeMemory = BoundedAttributeMemory(), pool: BufferPool,
+        scheduler: any Scheduler, notifier: (any KernelNotifier)?, logger: Logger
     ) {
         namespace = Namespace(
             configuration: configuration.namespace, store: store, scheduler: scheduler,
-            notifier: notifier, logger: logger)
+            notifier: notifier, attributes: attributes, logger: logger)
         context = ReadContext(
             store: store, blocks: blocks, storeName: configuration.storeName, pool: pool,
             scheduler: scheduler, logger: logger)
         siblings = SiblingReader(context: context, namespace: namespace)
         failures = FailureLog(logger: logger)
+        writing = changes.map { [namespace, context, opened, handles] changes in
+            Writing(
+                context: WritingContext(
+                    configuration: changes.configuration, store: changes.store,
+                    staging: changes.staging, namespace: namespace, attributes: attributes,
+                    read: context, opened: opened, handles: handles, logger: logger))
+        }
     }
 
     /// Gives up everything that is under way for nobody: after the last operation, at unmount.
@@ -73,10 +99,6 @@ public final class FileSystem: FileOperations {
         inode: InodeNumber, handle: HandleNumber?, reply: Reply<AttributesAnswer>
     ) {
         namespace.getAttributes(inode: inode, reply: reply)
-    }
-
-    public func readLink(inode: InodeNumber, reply: Reply<[UInt8]>) {
-        links.read(inode, reply)
     }
 
     public func getExtendedAttribute(

@@ -194,45 +194,6 @@ extension Writing {
         if isOpen { return then(nil) }
         file.publish(attributes: true) { then($0?.errno) }
     }
-
-    // MARK: Symbolic links
-
-    /// The longest target, in bytes (PATH_MAX).
-    static let longestTarget: Int64 = 4096
-
-    /// The target of a symbolic link: its object's bytes.
-    func readLink(_ inode: InodeNumber, _ reply: Reply<[UInt8]>) {
-        guard namespace.attributes(of: inode)?.kind == .symbolicLink else {
-            reply.fail(.invalid)
-            return
-        }
-        guard let version = namespace.version(of: inode) else {
-            reply.fail(.stale)
-            return
-        }
-        guard version.size > 0, version.size < Self.longestTarget else {
-            reply.fail(.inputOutput)
-            return
-        }
-        let content = context.read.contents.open(version)
-        let reader = FileHandle(
-            inode: inode, content: content, context: context.read,
-            onFailure: { [namespace] error in
-                if error.saysChanged { namespace.objectChanged(inode) }
-            })
-        let reading = Reply<ReadAnswer> { result in
-            defer { reader.close() }
-            reply.answer(
-                result.map { answer in
-                    answer.pieces.flatMap { piece in
-                        unsafe Array(
-                            UnsafeRawBufferPointer(
-                                start: piece.buffer.pointer + piece.offset, count: piece.count))
-                    }
-                })
-        }
-        reader.read(offset: 0, size: Int(version.size), reply: reading)
-    }
 }
 
 extension LocalRecord {

@@ -12,6 +12,7 @@ final class WritingContext: Sendable {
     let store: any WritableObjectStore
     let staging: any StagingStorage
     let namespace: Namespace
+    let attributes: any AttributeMemory
     let read: ReadContext
     let opened: OpenedVersions
     let slots: UploadSlots
@@ -23,7 +24,8 @@ final class WritingContext: Sendable {
 
     init(
         configuration: WritingConfiguration, store: any WritableObjectStore,
-        staging: any StagingStorage, namespace: Namespace, read: ReadContext,
+        staging: any StagingStorage, namespace: Namespace,
+        attributes: any AttributeMemory, read: ReadContext,
         opened: OpenedVersions, handles: HandleTable, logger: Logger
     ) {
         self.configuration = configuration
@@ -31,6 +33,7 @@ final class WritingContext: Sendable {
         self.staging = staging
         self.namespace = namespace
         self.read = read
+        self.attributes = attributes
         self.opened = opened
         self.handles = handles
         self.logger = logger
@@ -61,7 +64,7 @@ extension WritingContext {
     func wrote(_ version: ObjectVersion, _ headers: ObjectHeaders?, inode: InodeNumber) {
         if let headers {
             let question = AttributeQuestion(key: version.key, etag: version.etag)
-            namespace.configuration.attributeMemory.note([
+            attributes.note([
                 question: ObjectAttributes(metadata: headers.metadata)
             ])
         }
