@@ -70,7 +70,7 @@ extension NamespaceState {
         directory.listing.pages += 1
         for name in names {
             listed(
-                name.name, name.object.map { Finding($0) } ?? .directory(modified: nil),
+                name.name, name.object.map { Finding($0) } ?? .directory(.unknown),
                 in: directory)
         }
         if page.nextToken == nil {
@@ -99,20 +99,44 @@ extension NamespaceState {
         retirePrevious(of: directory, complete: true)
         directory.listing.trim()
         directory.quietFor = .zero
-        directory.marker = lister?.builder.marker ?? Entry.unknownTime
-        if let own = place(of: directory.number) {
-            if let marker = lister?.builder.marker {
-                own.listing.entries[own.position].modified = marker
-            }
-            if lister?.builder.sawAny == false {
-                // Nothing has this prefix any more: the directory itself is in doubt.
-                own.listing.entries[own.position].flags.insert(.suspect)
-                tellChanged(
-                    directory.number, in: own.directory, name: own.listing.name(own.position))
-            }
-        }
+        directory.marker = lister?.builder.marker?.modified ?? Entry.unknownTime
+        if let lister { learnedOwn(directory, lister) }
+        dropSettled(directory)
         account(directory)
         if lister?.isAhead == true { readyAhead(directory) }
+    }
+
+    /// What a complete listing tells of the directory itself.
+    private mutating func learnedOwn(_ directory: Directory, _ lister: Lister) {
+        guard let own = place(of: directory.number), !own.entry.flags.contains(.local) else {
+            return
+        }
+        if directory.spelt == 0, lister.id >= directory.changedAt {
+            var entry = own.entry
+            fill(&entry, Finding.Marker(lister.builder.marker), in: own.listing)
+            own.listing.entries[own.position] = entry
+        }
+        if lister.builder.sawAny {
+            shown(directory, request: lister.id)
+        } else if !isWanted(own) {
+            // Nothing has this prefix any more: the directory itself is in doubt.
+            own.listing.entries[own.position].flags.insert(.suspect)
+            tellChanged(
+                directory.number, in: own.directory, name: own.listing.name(own.position))
+        }
+    }
+
+    /// Begins the listing under way anew, as the directory's prefix has changed; names it has got
+    /// already stay where they are.
+    mutating func restartListing(of directory: Directory) {
+        let id = nextRequest
+        nextRequest += 1
+        let number = directory.number
+        let prefix = directory.prefix
+        var lister = Lister(id: id, builder: ListingBuilder(prefix: prefix, spelt: directory.spelt))
+        lister.isAhead = directory.lister?.isAhead ?? false
+        directory.lister = lister
+        deferred.append { $0.requestPage(of: number, lister: id, page: 0, prefix, token: nil) }
     }
 
     /// Ends a listing before its last page: for an error, or because nobody needs it (nil).
@@ -138,6 +162,7 @@ extension NamespaceState {
         } else {
             for waiter in waiters { fly(waiter, in: directory) }
         }
+        dropSettled(directory)
         wakeReaders(of: directory)
         account(directory)
     }
@@ -154,6 +179,15 @@ extension NamespaceState {
         let waiters = directory.waiters
         directory.waiters = []
         for waiter in waiters {
+            switch localTruth(waiter.name, in: directory) {
+            case .present(let place):
+                answer(waiter, with: place, absentFor: .zero)
+                continue
+            case .absent:
+                answerAbsent(waiter, timeout: fullTimeout)
+                continue
+            case nil: break
+            }
             let position = directory.listing.find(waiter.name)
             let flags = position.map { directory.listing.entries[$0].flags }
             if let position, flags?.isDisjoint(with: [.single, .gone]) == true {

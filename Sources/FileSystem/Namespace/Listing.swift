@@ -23,11 +23,15 @@ final class Listing {
     var finishedAt: Duration?
     /// Why it was given up.
     var failure: StoreError?
+    /// A name may be missing: the next reader lists anew.
+    var isDoubted = false
     var pages = 0
     /// Entries in the inode table.
     var held = 0
     /// Entries that are part of the order.
     var listed = 0
+    /// Records that got details, roughly.
+    var detailed = 0
     /// Records that are neither listed nor held any more.
     var waste = 0
 
@@ -38,6 +42,7 @@ final class Listing {
     /// Bytes of memory held.
     var bytes: Int {
         256 + entries.bytes + names.capacity + slots.capacity * 4 + texts.count * 64
+            + detailed * Details.cost
     }
 
     var count: Int { entries.count }

@@ -16,6 +16,7 @@ extension FileAttributes {
             case .file: 0o100000
             case .directory: 0o040000
             case .symbolicLink: 0o120000
+            case .unknown: 0
             }
         status.st_mode = type | mode_t(permissions & 0o7777)
         status.st_nlink = nlink_t(linkCount)
