@@ -70,7 +70,7 @@ final class CacheDirectory: Sendable {
         }
     }
 
-    private static func folder(_ parent: Int32, _ name: String, in path: String)
+    static func folder(_ parent: Int32, _ name: String, in path: String)
         throws(BlockStoreError) -> Descriptor
     {
         if unsafe mkdirat(parent, name, 0o700) != 0, errno != EEXIST {
@@ -142,8 +142,13 @@ final class CacheDirectory: Sendable {
 
     /// Names in a folder below `objects/`, or of `objects/` itself for "".
     func names(in folder: String) -> [String] {
+        Self.names(of: objects.fd, folder)
+    }
+
+    /// Names in a directory, or in a folder of it.
+    static func names(of directory: Int32, _ folder: String = "") -> [String] {
         let fd = unsafe pail_openat(
-            objects.fd, folder.isEmpty ? "." : folder,
+            directory, folder.isEmpty ? "." : folder,
             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
         guard fd >= 0, let stream = unsafe fdopendir(fd) else { return [] }
         defer { unsafe closedir(stream) }

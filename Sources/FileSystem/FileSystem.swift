@@ -63,7 +63,7 @@ public final class FileSystem: FileOperations {
     ) {
         namespace = Namespace(
             configuration: configuration.namespace, store: store, scheduler: scheduler,
-            notifier: notifier, attributes: attributes, logger: logger)
+            notifier: notifier, logger: logger, attributes: attributes)
         context = ReadContext(
             store: store, blocks: blocks, storeName: configuration.storeName, pool: pool,
             scheduler: scheduler, logger: logger)

@@ -1,6 +1,7 @@
 // The targets of symbolic links: the bytes of their objects.
 
-import Operations
+import Buffers
+public import Operations
 import S3
 
 extension FileSystem {

@@ -14,7 +14,7 @@ enum AttributeHeaders {
 
     private static func typeBits(_ kind: FileAttributes.Kind) -> UInt32 {
         switch kind {
-        case .file: 0o100000
+        case .file, .unknown: 0o100000
         case .directory: 0o040000
         case .symbolicLink: 0o120000
         }

@@ -1,6 +1,7 @@
 // Reading a file that is being changed: staged bytes from the local disk, the others from the
 // published version.
 
+import BlockStore
 import Buffers
 import Operations
 import S3

@@ -160,7 +160,8 @@ extension WritableFile {
     private func resize(to size: Int64, _ state: inout FileState) throws(WriteFailure) {
         if size < state.size {
             let freed = state.extents.bytes([.clean, .dirty], in: size..<state.size)
-            state.upload?.forget(size..<state.size)
+            let cut = size..<state.size
+            state.upload?.forget(cut)
             do throws(StagingError) {
                 try state.staged?.truncate(to: size)
             } catch { throw WriteFailure(error) }

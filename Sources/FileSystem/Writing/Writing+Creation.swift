@@ -175,8 +175,7 @@ extension Writing {
             case .failure(let errno): reply.fail(errno)
             case .success(.taken): reply.fail(.exists)
             case .success(.free(let key)):
-                var record = newRecord(.symbolicLink, 0o777, caller)
-                record.size = Int64(target.count)
+                let record = newRecord(.symbolicLink, 0o777, caller, size: Int64(target.count))
                 let headers = ObjectHeaders(
                     metadata: AttributeHeaders.metadata(
                         kind: .symbolicLink, permissions: 0o777, uid: caller.uid, gid: caller.gid,
@@ -254,11 +253,11 @@ extension Writing {
     }
 
     func newRecord(
-        _ kind: FileAttributes.Kind, _ permissions: UInt16, _ caller: Caller
+        _ kind: FileAttributes.Kind, _ permissions: UInt16, _ caller: Caller, size: Int64 = 0
     ) -> LocalRecord {
         let time = context.time
         return LocalRecord(
-            kind: kind, modified: time, changed: time, permissions: permissions & 0o7777,
+            kind: kind, size: size, modified: time, changed: time, permissions: permissions & 0o7777,
             uid: caller.uid, gid: caller.gid)
     }
 

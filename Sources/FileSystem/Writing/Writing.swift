@@ -154,13 +154,3 @@ final class Writing: Sendable {
         }
     }
 }
-
-extension LocalRecord {
-    /// A record as stat(2) shows it.
-    init(_ attributes: FileAttributes) {
-        self.init(
-            kind: attributes.kind, size: attributes.size, modified: attributes.modified,
-            changed: attributes.changed, permissions: attributes.permissions, uid: attributes.uid,
-            gid: attributes.gid)
-    }
-}
