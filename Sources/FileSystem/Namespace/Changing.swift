@@ -134,10 +134,10 @@ extension NamespaceState {
     ) -> InodeNumber? {
         guard let directory = directory(parent) else { return nil }
         let found = place(of: name, in: directory)
-        let isAlive = found.map { !$0.entry.flags.contains(.gone) } ?? false
+        let number = found.flatMap { $0.entry.flags.contains(.gone) ? nil : $0.entry.number }
         if let found { unname(found) }
         left(name, directory, at: time)
-        return isAlive ? found?.entry.number : nil
+        return number
     }
 
     /// A name has left a directory, which goes on existing without it.

@@ -143,7 +143,7 @@ extension NamespaceState {
         if isListed { entry.flags.remove(.single) } else { entry.flags.insert(.single) }
         if details[entry.number] != nil { listing.detailed += 1 }
         if newer != nil { entry.flags.insert(.gone) }
-        place.listing.entries[place.position].flags.remove(.held)
+        place.listing.entries[place.position].flags.subtract([.held, .local])
         place.listing.entries[place.position].flags.insert(.moved)
         place.listing.held -= 1
         let position = listing.append(entry, name: name, findable: newer == nil)

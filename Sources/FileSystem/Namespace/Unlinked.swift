@@ -27,6 +27,9 @@ extension NamespaceState {
         owned.remove(number)
         place.listing.entries[place.position].flags.subtract([.held, .local, .suspect, .known])
         place.listing.entries[place.position].flags.insert(.gone)
+        // Should the bucket show the name again, it is another inode.
+        place.listing.entries[place.position].number = nextInode
+        nextInode += 1
         place.listing.entries[place.position].checked = checkedNow
         account(place.directory)
     }
