@@ -48,7 +48,7 @@ let package = Package(
         .target(
             name: "S3",
             dependencies: [
-                "Transport", "Scheduling", "CExpat", "COpenSSL",
+                "Transport", "Scheduling", "CExpat", "COpenSSL", "CPlatform",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),

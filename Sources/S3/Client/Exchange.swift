@@ -19,6 +19,12 @@ protocol Exchange: AnyObject, Sendable {
     func finish(_ result: Result<Void, StoreError>)
     /// True when all that was asked for is here, so that the connection may break.
     var isComplete: Bool { get }
+    /// An attempt failed so that nobody knows whether it took effect; another follows.
+    func lost()
+}
+
+extension Exchange {
+    func lost() {}
 }
 
 /// What became of some bytes.

@@ -13,6 +13,19 @@ enum Headers {
         return String(rest)
     }
 
+    /// A value as signatures see it, and so as it is sent: without spaces around it, and one where
+    /// there were several.
+    static func collapsed(_ value: String) -> String {
+        var last: UInt8 = 0x20
+        var hasMore = false
+        for byte in value.utf8 {
+            if byte == 0x20 && last == 0x20 { hasMore = true }
+            last = byte
+        }
+        guard hasMore || last == 0x20 else { return value }
+        return value.split(separator: " ").joined(separator: " ")
+    }
+
     /// `bytes 0-99/1234`: the last is exclusive here. Nil when it is not of that form.
     static func contentRange(_ text: String) -> (range: Range<Int64>, total: Int64)? {
         let bytes = Array(text.utf8)

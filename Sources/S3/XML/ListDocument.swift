@@ -2,11 +2,11 @@
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 /// Builds a `ListPage`. An `Error` document with status 200 is kept as `failure`.
-final class ListDocument: XMLElements {
+final class ListDocument: AnswerDocument {
     private(set) var page = ListPage(objects: [], commonPrefixes: [], nextToken: nil)
     private(set) var isTruncated = false
     /// True once the root was seen to be ListBucketResult.
-    private(set) var isListing = false
+    private(set) var isExpected = false
     /// Why the page makes no sense; one line.
     private(set) var problem: String?
     let failure = ErrorDocument()
@@ -20,7 +20,7 @@ final class ListDocument: XMLElements {
 
     func begin(_ name: XMLName, depth: Int) {
         if depth == 1 {
-            isListing = name == "ListBucketResult"
+            isExpected = name == "ListBucketResult"
             isError = name == "Error"
         }
         if isError { return failure.begin(name, depth: depth) }

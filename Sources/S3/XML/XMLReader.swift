@@ -20,6 +20,8 @@ protocol XMLElements: AnyObject {
             name.pointer, UnsafeRawPointer(text.utf8Start).assumingMemoryBound(to: CChar.self))
             == 0
     }
+
+    var text: String { unsafe String(cString: pointer) }
 }
 
 /// Why parsing stopped: one line.
@@ -38,6 +40,7 @@ struct XMLProblem: Error, Hashable {
     private let elements: any XMLElements
     private var depth = 0
     private var size = 0
+    private var hasBegun = false
     private var text: [UInt8] = []
     private var problem: XMLProblem?
 
@@ -65,6 +68,12 @@ struct XMLProblem: Error, Hashable {
         guard size <= sizeLimit else { throw fail("more than \(sizeLimit) bytes of XML") }
         guard let base = bytes.baseAddress else { return }
         var done = 0
+        // A server that works on its answer for long keeps the connection alive with white space,
+        // which may not stand before an XML declaration.
+        if !hasBegun {
+            while unsafe done < bytes.count && Self.isSpace(bytes[done]) { done += 1 }
+            hasBegun = done < bytes.count
+        }
         while done < bytes.count {
             // expat counts in Int32.
             let count = min(bytes.count - done, 1 << 20)
@@ -74,6 +83,10 @@ struct XMLProblem: Error, Hashable {
             try check(status)
             done += count
         }
+    }
+
+    private static func isSpace(_ byte: UInt8) -> Bool {
+        byte == 0x20 || byte == 0x0A || byte == 0x0D || byte == 0x09
     }
 
     /// Says that the document is over.
