@@ -78,6 +78,20 @@ public final class FileSystem: FileOperations {
         }
     }
 
+    /// Finishes or abandons what an earlier life of the mount has left undone. Call once, before
+    /// serving; nobody waits for it.
+    public func recover() {
+        if let writing { Recovery(writing: writing).start() }
+    }
+
+    /// Publishes everything that is not in the bucket yet.
+    ///
+    /// - Parameter then: called with one line for each file that could not be published.
+    public func flushAll(then: @escaping @Sendable ([String]) -> Void) {
+        guard let writing else { return then([]) }
+        writing.flushAll { failures in then(failures.map(\.reason)) }
+    }
+
     /// Gives up everything that is under way for nobody: after the last operation, at unmount.
     public func shutdown() {
         siblings.close()
