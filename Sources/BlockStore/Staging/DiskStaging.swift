@@ -9,8 +9,8 @@
 // source whose mounts are dead: their files first, then their records, so that a crash in between
 // loses neither.
 
-import CPlatform
 import COpenSSL
+import CPlatform
 import Glibc
 public import Logging
 
@@ -157,7 +157,9 @@ public final class DiskStaging: StagingStorage {
         guard isEmpty, !CacheDirectory.names(of: directory.fd).contains(where: Self.isStaged) else {
             return
         }
-        for name in CacheDirectory.names(of: directory.fd) { unsafe unlinkat(directory.fd, name, 0) }
+        for name in CacheDirectory.names(of: directory.fd) {
+            unsafe unlinkat(directory.fd, name, 0)
+        }
         unsafe rmdir(path)
     }
 
@@ -171,9 +173,10 @@ public final class DiskStaging: StagingStorage {
     // MARK: Names
 
     private static func isStaged(_ name: String) -> Bool {
-        name.utf8.count == 16 && name.utf8.allSatisfy { byte in
-            (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
-        }
+        name.utf8.count == 16
+            && name.utf8.allSatisfy { byte in
+                (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
+            }
     }
 
     private static func randomName() -> String {

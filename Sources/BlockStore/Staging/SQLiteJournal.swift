@@ -44,7 +44,8 @@ final class SQLiteJournal: Journal {
                     return id
                 }
                 try database.execute(
-                    sql: "INSERT INTO records (record) VALUES (?)", arguments: [DataOfBytes(record).value])
+                    sql: "INSERT INTO records (record) VALUES (?)",
+                    arguments: [DataOfBytes(record).value])
                 return database.lastInsertedRowID
             }
         }

@@ -74,7 +74,8 @@ struct ExtentMap: Equatable {
         guard !range.isEmpty else { return [] }
         var found: [Extent] = []
         func append(_ range: Range<Int64>, _ source: Source) {
-            if let last = found.last, last.source == source, last.range.upperBound == range.lowerBound
+            if let last = found.last, last.source == source,
+                last.range.upperBound == range.lowerBound
             {
                 found[found.count - 1].range = last.range.lowerBound..<range.upperBound
             } else {

@@ -188,7 +188,8 @@ final class MultipartPublication: Sendable {
     private func sendInstead(_ range: Range<Int64>) {
         state.withLock { state in
             let numbers =
-                state.layout.number(containing: range.lowerBound)...state.layout.number(
+                state.layout.number(
+                    containing: range.lowerBound)...state.layout.number(
                     containing: range.upperBound - 1)
             for number in numbers.reversed() {
                 let part = state.layout.range(of: number).clamped(to: range)

@@ -13,7 +13,8 @@ struct Recovery: Sendable {
     func start() {
         for (id, record) in context.records.all() {
             switch record {
-            case .upload(let key, let upload): abort(id, MultipartUpload(key: ObjectKey(key), id: upload))
+            case .upload(let key, let upload):
+                abort(id, MultipartUpload(key: ObjectKey(key), id: upload))
             case .delete(let keys): delete(id, keys.map { ObjectKey($0) })
             case .deleteVersion(let key, let etag): delete(id, ObjectKey(key), ETag(etag))
             case .rename(let from, let to): finish(id, from: ObjectKey(from), to: ObjectKey(to))

@@ -257,7 +257,8 @@ extension Writing {
     ) -> LocalRecord {
         let time = context.time
         return LocalRecord(
-            kind: kind, size: size, modified: time, changed: time, permissions: permissions & 0o7777,
+            kind: kind, size: size, modified: time, changed: time,
+            permissions: permissions & 0o7777,
             uid: caller.uid, gid: caller.gid)
     }
 

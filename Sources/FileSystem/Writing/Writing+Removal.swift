@@ -53,7 +53,8 @@ extension Writing {
     private func unlink(
         _ file: WritableFile, _ parent: InodeNumber, _ name: [UInt8], _ reply: Reply<Void>
     ) {
-        let end: @Sendable (WriteFailure?, @Sendable () -> Void) -> Void = { [self] failure, leave in
+        let end: @Sendable (WriteFailure?, @Sendable () -> Void) -> Void = {
+            [self] failure, leave in
             leave()
             reply.answer(failure)
             context.files.leave(file)

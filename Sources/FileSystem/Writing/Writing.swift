@@ -35,13 +35,14 @@ final class Writing: Sendable {
     ) {
         if let file = context.files.enter(inode) { return then(.success(file)) }
         withVersion(of: inode) { [self] result in
-            then(result.flatMap { version in
-                guard let attributes = namespace.attributes(of: inode) else {
-                    return .failure(.stale)
-                }
-                return .success(
-                    context.files.enter(inode) { makeFile(inode, version, attributes) })
-            })
+            then(
+                result.flatMap { version in
+                    guard let attributes = namespace.attributes(of: inode) else {
+                        return .failure(.stale)
+                    }
+                    return .success(
+                        context.files.enter(inode) { makeFile(inode, version, attributes) })
+                })
         }
     }
 

@@ -77,7 +77,8 @@ final class Rooms: Sendable {
         let fileSystem = FileSystem(
             configuration: FileSystemConfiguration(
                 namespace: namespace, storeName: client.storeName),
-            store: client, blocks: blocks, changes: changes?.rooms(client), pool: BufferPool(limit: configuration.memoryLimit),
+            store: client, blocks: blocks, changes: changes?.rooms(client),
+            pool: BufferPool(limit: configuration.memoryLimit),
             scheduler: scheduler, notifier: notifier, logger: logger)
         return Parts(fileSystem: fileSystem, blocks: blocks, staging: changes?.staging)
     }
