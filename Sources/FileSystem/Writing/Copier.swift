@@ -19,8 +19,20 @@ struct Copier: Sendable {
         condition: WriteCondition,
         then: @escaping @Sendable (Result<WrittenObject, WriteFailure>) -> Void
     ) {
+        context.checked(condition, key) { [self] refusal in
+            if let refusal { return then(.failure(refusal)) }
+            send(version, to: key, headers: headers, condition: condition, then: then)
+        }
+    }
+
+    private func send(
+        _ version: ObjectVersion, to key: ObjectKey, headers: ObjectHeaders?,
+        condition: WriteCondition,
+        then: @escaping @Sendable (Result<WrittenObject, WriteFailure>) -> Void
+    ) {
         let wantsAbsent = condition == .absent
         let source = CopySource(key: version.key, etag: version.etag)
+        let condition = context.copyCondition(condition)
         context.slots.enter { [context] in
             guard version.size > UploadLimits.largestPart else {
                 let request = CopyRequest(

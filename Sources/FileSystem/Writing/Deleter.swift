@@ -22,6 +22,8 @@ final class Deleter: Sendable {
         /// Keys that wait for the next batch, and what to do when they are gone.
         var queue: [ObjectKey: Waiting] = [:]
         var timer: (any ScheduledWork)?
+        /// Keys of the batches that were sent and not answered yet.
+        var sent: Set<ObjectKey> = []
         var batchesUnderWay = 0
         var waiters: [@Sendable () -> Void] = []
     }
@@ -31,7 +33,11 @@ final class Deleter: Sendable {
         var then: @Sendable (WriteFailure?) -> Void
     }
 
-    private let context: WritingContext
+    private let store: any WritableObjectStore
+    private let scheduler: any Scheduler
+    private let slots: UploadSlots
+    private let records: UploadRecords
+    private let logger: Logger
     private let state = Mutex(State())
 
     /// Deletes in a row before the next ones are gathered.
@@ -42,7 +48,16 @@ final class Deleter: Sendable {
     private static let gathering = Duration.milliseconds(100)
     private static let batch = 1000
 
-    init(context: WritingContext) { self.context = context }
+    init(
+        store: any WritableObjectStore, scheduler: any Scheduler, slots: UploadSlots,
+        records: UploadRecords, logger: Logger
+    ) {
+        self.store = store
+        self.scheduler = scheduler
+        self.slots = slots
+        self.records = records
+        self.logger = logger
+    }
 
     /// Deletes a key.
     ///
@@ -54,22 +69,22 @@ final class Deleter: Sendable {
         _ key: ObjectKey, answered: @escaping @Sendable (WriteFailure?) -> Void,
         settled: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        let now = context.scheduler.now
+        let now = scheduler.now
         let isMany = state.withLock { state in
             if now - state.lastDelete > Self.pause { state.streak = 0 }
             return state.streak >= Self.proof
         }
-        guard isMany, let journalID = context.records.put(.delete(keys: [key.bytes])) else {
+        guard isMany, let journalID = records.put(.delete(keys: [key.bytes])) else {
             return deleteNow(key) { failure in
-                settled(failure)
                 answered(failure)
+                settled(failure)
             }
         }
         let isFull = state.withLock { state in
             state.lastDelete = now
             state.queue[key] = Waiting(journalID: journalID, then: settled)
             if state.timer == nil {
-                state.timer = context.scheduler.after(Self.gathering) { [weak self] in
+                state.timer = scheduler.after(Self.gathering) { [weak self] in
                     self?.sendBatch()
                 }
             }
@@ -82,10 +97,10 @@ final class Deleter: Sendable {
     private func deleteNow(
         _ key: ObjectKey, then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        context.store.delete(key) { [self] result in
+        store.delete(key) { [self] result in
             switch result {
             case .success:
-                let now = context.scheduler.now
+                let now = scheduler.now
                 state.withLock { state in
                     state.streak += 1
                     state.lastDelete = now
@@ -94,7 +109,7 @@ final class Deleter: Sendable {
             case .failure(let error):
                 state.withLock { $0.streak = 0 }
                 let failure = WriteFailure(error)
-                context.report(failure, "unlink", key)
+                logger.warning("unlink \(key): \(failure.reason)")
                 then(failure)
             }
         }
@@ -106,14 +121,15 @@ final class Deleter: Sendable {
             state.timer = nil
             guard !state.queue.isEmpty else { return [:] }
             state.batchesUnderWay += 1
+            state.sent.formUnion(state.queue.keys)
             defer { state.queue = [:] }
             return state.queue
         }
         guard !batch.isEmpty else { return settle() }
         let keys = batch.keys.sorted()
-        context.slots.enter { [self] in
-            context.store.delete(keys) { [self] result in
-                context.slots.leave()
+        slots.enter { [self] in
+            store.delete(keys) { [self] result in
+                slots.leave()
                 finished(batch, result)
             }
         }
@@ -129,15 +145,16 @@ final class Deleter: Sendable {
         }
         if let (key, error) = failures.min(by: { $0.key < $1.key }) {
             let more = failures.count > 1 ? " (and \(failures.count - 1) more)" : ""
-            context.logger.warning(
+            logger.warning(
                 "unlink \(key)\(more): \(WriteFailure(error).reason); the names show again")
         }
         for (key, waiting) in batch {
-            if let id = waiting.journalID { context.records.ended(id) }
+            if let id = waiting.journalID { records.ended(id) }
             waiting.then(failures[key].map { WriteFailure($0) })
         }
         state.withLock { state in
             state.batchesUnderWay -= 1
+            state.sent.subtract(batch.keys)
             if !failures.isEmpty { state.streak = 0 }
         }
         settle()
@@ -163,6 +180,10 @@ final class Deleter: Sendable {
         if isIdle { then() } else { sendBatch() }
     }
 
-    /// True while a key waits to be deleted.
-    func isPending(_ key: ObjectKey) -> Bool { state.withLock { $0.queue[key] != nil } }
+    /// Calls `then` when no delete of a key is under way: what is written to it next must not be
+    /// taken by one that was asked for before.
+    func whenFree(_ key: ObjectKey, then: @escaping @Sendable () -> Void) {
+        let isFree = state.withLock { $0.queue[key] == nil && !$0.sent.contains(key) }
+        if isFree { then() } else { flush(then: then) }
+    }
 }

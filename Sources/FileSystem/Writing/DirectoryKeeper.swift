@@ -92,12 +92,14 @@ final class DirectoryKeeper: Sendable {
         else { return then() }
         let headers = Writing.markerHeaders(LocalRecord(attributes))
         let request = PutRequest(key: key, body: nil, headers: headers)
-        context.store.put(request) { [context] result in
-            switch result {
-            case .success: namespace.settle(parent: place.parent, name: place.name)
-            case .failure(let error): context.report(WriteFailure(error), "keep", key)
+        context.deleter.whenFree(key) { [context] in
+            context.store.put(request) { result in
+                switch result {
+                case .success: namespace.settle(parent: place.parent, name: place.name)
+                case .failure(let error): context.report(WriteFailure(error), "keep", key)
+                }
+                then()
             }
-            then()
         }
     }
 }

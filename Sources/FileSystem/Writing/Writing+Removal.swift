@@ -39,14 +39,17 @@ extension Writing {
                 reply.answer(failure)
             },
             settled: { [self] failure in
-                if failure == nil {
-                    // Answered before or just now: the name is removed in either case.
-                    namespace.remove(parent: parent, name: name)
-                    namespace.settle(parent: parent, name: name)
-                } else {
-                    namespace.withdraw(parent: parent, name: name)
-                }
+                settle(parent, name, failure)
             })
+    }
+
+    /// The bucket has carried out a removal that was answered before, or has not.
+    func settle(_ parent: InodeNumber, _ name: [UInt8], _ failure: WriteFailure?) {
+        if failure == nil {
+            namespace.settleRemoval(parent: parent, name: name)
+        } else {
+            namespace.withdrawRemoval(parent: parent, name: name)
+        }
     }
 
     /// A file that is being changed: what is open lives on, nothing of it is published any more.
@@ -85,13 +88,7 @@ extension Writing {
                         end(failure, leave)
                     },
                     settled: { [self] failure in
-                        if failure == nil {
-                            file.locked { $0.isRemoved = true }
-                            namespace.remove(parent: parent, name: name)
-                            namespace.settle(parent: parent, name: name)
-                        } else {
-                            namespace.withdraw(parent: parent, name: name)
-                        }
+                        settle(parent, name, failure)
                     })
             }
         }
@@ -175,7 +172,7 @@ extension Writing {
         keeper.forget(inode)
         let end: @Sendable () -> Void = { [self] in
             namespace.remove(parent: parent, name: name)
-            namespace.settle(parent: parent, name: name)
+            namespace.settleRemoval(parent: parent, name: name)
             keeper.lostName(parent)
             reply.succeed()
         }

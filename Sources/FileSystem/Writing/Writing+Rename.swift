@@ -96,7 +96,7 @@ extension Writing {
                     // The type goes by the name.
                     state.headers?.contentType = nil
                 }
-                namespace.settle(parent: renaming.parent, name: renaming.name)
+                namespace.settleRemoval(parent: renaming.parent, name: renaming.name)
                 keeper.lostName(renaming.parent)
             }
             return then(moved)
@@ -123,7 +123,7 @@ extension Writing {
                 }
                 Copier(context: context).copy(
                     version, to: renaming.key, headers: headers,
-                    condition: context.copyCondition(condition)
+                    condition: condition
                 ) { [self] result in
                     switch result {
                     case .failure(let failure):
@@ -190,12 +190,8 @@ extension Writing {
                 then(failure)
             },
             settled: { [self] failure in
-                if failure == nil {
-                    namespace.settle(parent: renaming.parent, name: renaming.name)
-                } else {
-                    // Both names exist: say so rather than hide one.
-                    namespace.withdraw(parent: renaming.parent, name: renaming.name)
-                }
+                // Where the old object could not be deleted both names show: none is hidden.
+                settle(renaming.parent, renaming.name, failure)
             })
     }
 

@@ -15,14 +15,13 @@ import Scheduling
 /// Changes to a mount.
 final class Writing: Sendable {
     let context: WritingContext
-    let deleter: Deleter
+    var deleter: Deleter { context.deleter }
     let keeper: DirectoryKeeper
     var namespace: Namespace { context.namespace }
     var store: any WritableObjectStore { context.store }
 
     init(context: WritingContext) {
         self.context = context
-        deleter = Deleter(context: context)
         keeper = DirectoryKeeper(context: context)
     }
 

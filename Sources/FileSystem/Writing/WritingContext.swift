@@ -19,6 +19,7 @@ final class WritingContext: Sendable {
     let files = WritingTable()
     let handles: HandleTable
     let records: UploadRecords
+    let deleter: Deleter
     let logger: Logger
     var scheduler: any Scheduler { read.scheduler }
 
@@ -39,6 +40,8 @@ final class WritingContext: Sendable {
         self.logger = logger
         slots = UploadSlots(limit: configuration.parallelUploads)
         records = UploadRecords(journal: staging.journal, logger: logger)
+        deleter = Deleter(
+            store: store, scheduler: read.scheduler, slots: slots, records: records, logger: logger)
     }
 
     /// Wall-clock time in nanoseconds since 1970.
@@ -80,8 +83,16 @@ extension WritingContext {
         return isFreed
     }
 
-    /// Asks about a condition first where the server would not look at it. Refuses with a reason.
+    /// Prepares a write of a key: deletes of it that are under way end first, and a condition that the
+    /// server would not look at is asked about. Refuses with a reason.
     func checked(
+        _ condition: WriteCondition, _ key: ObjectKey,
+        then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        deleter.whenFree(key) { [self] in check(condition, key, then: then) }
+    }
+
+    private func check(
         _ condition: WriteCondition, _ key: ObjectKey,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
