@@ -171,13 +171,13 @@ extension FileSystem {
     // MARK: Close
 
     public func flush(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
-        guard let open = handles.find(handle), open.mayWrite,
-            let file = writing?.context.files.find(open.inode)
+        guard let open = handles.find(handle), open.mayWrite, let writing,
+            let file = writing.context.files.find(open.inode)
         else {
             reply.succeed()
             return
         }
-        file.publish(attributes: false) { reply.answer($0) }
+        writing.flush(file) { reply.answer($0) }
     }
 
     public func synchronize(

@@ -79,9 +79,13 @@ public final class FileSystem: FileOperations {
     }
 
     /// Finishes or abandons what an earlier life of the mount has left undone. Call once, before
-    /// serving; nobody waits for it.
-    public func recover() {
-        if let writing { Recovery(writing: writing).start() }
+    /// serving.
+    ///
+    /// - Parameter published: called when all files that were promised are in the bucket, or cannot be
+    ///   published now.
+    public func recover(published: @escaping @Sendable () -> Void) {
+        guard let writing else { return published() }
+        Recovery(writing: writing).start(published: published)
     }
 
     /// Publishes everything that is not in the bucket yet.

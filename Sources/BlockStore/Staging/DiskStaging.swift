@@ -141,8 +141,6 @@ public final class DiskStaging: StagingStorage {
         return DiskStagedFile(name: name, file: Descriptor(fd), directory: directory)
     }
 
-    /// Removes staged files that no record names: what a crash left of files that nobody was told
-    /// are safe.
     public func removeOrphans(keeping names: Set<String>) {
         for name in CacheDirectory.names(of: directory.fd)
         where Self.isStaged(name) && !names.contains(name) {

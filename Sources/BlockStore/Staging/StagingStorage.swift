@@ -9,6 +9,10 @@ public protocol StagingStorage: AnyObject, Sendable {
     /// A file that an earlier life of the mount has left, by its name; nil when there is none.
     func file(named name: String) -> (any StagedFile)?
 
+    /// Removes staged files that no record of the journal names: what a crash has left of files that
+    /// nobody was told are safe. Call before any file is made.
+    func removeOrphans(keeping names: Set<String>)
+
     /// Counts bytes that are about to be written against the limit.
     ///
     /// - Returns: false when there is no room now: `room` tells when to try again.

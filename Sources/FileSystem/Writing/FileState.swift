@@ -50,8 +50,11 @@ struct FileState {
     var failure: WriteFailure?
     /// A publish of its attributes is planned.
     var isGathering = false
-    /// The number of its record in the journal.
+    /// The number of its record in the journal: a file that waits to be published, or an object
+    /// that goes with the last handle.
     var journalID: Int64?
+    /// Since when it waits to be published, in nanoseconds since 1970.
+    var waitsSince: Int64?
 
     var size: Int64 { extents.size }
     /// The attributes as stat(2) is to show them.

@@ -182,10 +182,11 @@ extension WritableFile {
     func conclude(
         _ failure: WriteFailure?, _ then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        let key = locked { state in
+        let (key, isKept) = locked { state in
             state.failure = failure
-            return state.key
+            return (state.key, state.journalID != nil && !state.isDirty && !state.deletesAtEnd)
         }
+        if failure == nil, isKept { forgetRecord() }
         if let failure { context.report(failure, "publish", key) }
         then(failure)
     }

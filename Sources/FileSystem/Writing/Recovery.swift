@@ -9,15 +9,57 @@ struct Recovery: Sendable {
     let writing: Writing
     private var context: WritingContext { writing.context }
 
-    /// Begins everything at once; nobody waits for it. What fails is left for the next mount.
-    func start() {
-        for (id, record) in context.records.all() {
+    /// Begins everything at once. What fails is left for the next mount.
+    ///
+    /// - Parameter published: called when all files that were promised are in the bucket, or cannot be
+    ///   published now.
+    func start(published: @escaping @Sendable () -> Void) {
+        let records = context.records.all()
+        context.staging.removeOrphans(
+            keeping: Set(
+                records.compactMap {
+                    if case .pending(let file) = $0.record { file.staged } else { nil }
+                }
+            ))
+        let left = Countdown(then: published)
+        for (id, record) in records {
             switch record {
             case .upload(let key, let upload):
                 abort(id, MultipartUpload(key: ObjectKey(key), id: upload))
             case .delete(let keys): delete(id, keys.map { ObjectKey($0) })
             case .deleteVersion(let key, let etag): delete(id, ObjectKey(key), ETag(etag))
+            case .pending(let pending): publish(id, pending, left)
             case .rename(let from, let to): finish(id, from: ObjectKey(from), to: ObjectKey(to))
+            }
+        }
+        left.done()
+    }
+
+    /// A file that was promised to be published; one that failed waits for somebody to decide.
+    private func publish(_ id: Int64, _ pending: PendingRecord, _ left: Countdown) {
+        var state = FileState(pending)
+        state.journalID = id
+        state.waitsSince = pending.since
+        if let name = pending.staged {
+            guard let staged = context.staging.file(named: name) else {
+                context.logger.error("\(state.key): its staged bytes are gone; nothing to publish")
+                context.records.ended(id)
+                return
+            }
+            state.staged = staged
+        }
+        let file = WritableFile(inode: 0, context: context, state: state)
+        file.adoptClaim()
+        guard pending.problem == nil else { return writing.waiting.add(file) }
+        context.logger.notice("publishing \(ObjectKey(pending.key)), written before the last end")
+        left.add()
+        file.publish(attributes: true) { [writing] failure in
+            defer { left.done() }
+            if failure == nil {
+                file.retire()
+            } else {
+                _ = file.keep(problem: failure?.reason)
+                writing.waiting.add(file)
             }
         }
     }

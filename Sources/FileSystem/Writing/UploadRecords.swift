@@ -16,6 +16,8 @@ enum JournalRecord: Codable, Equatable, Sendable {
     case delete(keys: [[UInt8]])
     /// Removed here while it was open: to be deleted if it still is this version.
     case deleteVersion(key: [UInt8], etag: String)
+    /// Staged, and to be published.
+    case pending(PendingRecord)
     /// A directory is being renamed: every key below `from` is copied below `to`, then deleted.
     case rename(from: [UInt8], to: [UInt8])
 }

@@ -83,6 +83,7 @@ final class WritableFile: Sendable {
 
     /// The file leaves the table: nobody has it open, and all of it is in the bucket.
     func retire() {
+        if locked({ !$0.deletesAtEnd }) { forgetRecord() }
         discard()
     }
 

@@ -68,6 +68,7 @@ extension Writing {
                 let isOpen = context.handles.count(of: file.inode) > 0
                 guard let published, !(isOpen && needsBase) else {
                     file.locked { $0.isRemoved = true }
+                    file.forgetRecord()
                     namespace.remove(parent: parent, name: name)
                     if published == nil {
                         namespace.settle(parent: parent, name: name)
@@ -82,6 +83,7 @@ extension Writing {
                     answered: { [self] failure in
                         if failure == nil {
                             file.locked { $0.isRemoved = true }
+                            file.forgetRecord()
                             namespace.remove(parent: parent, name: name)
                             keeper.lostName(parent)
                         }

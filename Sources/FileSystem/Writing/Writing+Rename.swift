@@ -90,12 +90,14 @@ extension Writing {
         if isUnpublished, !hasStream {
             let moved = move(renaming)
             if moved == nil {
-                file.locked { state in
+                let isKept = file.locked { state in
                     state.key = renaming.key
                     state.isExclusive = renaming.noReplace
                     // The type goes by the name.
                     state.headers?.contentType = nil
+                    return state.journalID != nil
                 }
+                if isKept, let problem = file.keep() { return then(problem) }
                 namespace.settleRemoval(parent: renaming.parent, name: renaming.name)
                 keeper.lostName(renaming.parent)
             }

@@ -17,6 +17,7 @@ final class Writing: Sendable {
     let context: WritingContext
     var deleter: Deleter { context.deleter }
     let keeper: DirectoryKeeper
+    let waiting = WaitingFiles()
     var namespace: Namespace { context.namespace }
     var store: any WritableObjectStore { context.store }
 
@@ -119,17 +120,73 @@ final class Writing: Sendable {
         if isRemoved {
             lastClosed(file)
         } else if hasContent {
-            // Written through a mapping after the last close(2): nobody is left to be told.
-            publishUnasked(file)
+            if file.locked({ $0.failure != nil && !context.configuration.isWriteBack }) {
+                // close(2) said that it failed: the bytes stay here until somebody decides.
+                keepFailed(file)
+            } else {
+                // Written through a mapping after the last close(2), or to be published behind.
+                publishBehind(file)
+            }
         } else if isDirty {
             gather(file)
         }
     }
 
-    private func publishUnasked(_ file: WritableFile) {
-        guard file.locked({ $0.failure == nil }) else { return }
+    private func keepFailed(_ file: WritableFile) {
         _ = context.files.enter(file.inode)
-        file.publish(attributes: true) { [context] _ in context.files.leave(file) }
+        context.scheduler.run { [context] in
+            let (key, failure) = file.locked { ($0.key, $0.failure) }
+            if let problem = file.keep(problem: failure?.reason) {
+                context.report(problem, "keep", key)
+            } else {
+                context.logger.error(
+                    "\(key) is not in the bucket, its bytes are kept: see 'pail pending'")
+            }
+            context.files.leave(file)
+        }
+    }
+
+    // MARK: Behind
+
+    /// Answers a close: published, or with write-back safe on the local disk and to be published.
+    func flush(_ file: WritableFile, then: @escaping @Sendable (WriteFailure?) -> Void) {
+        guard context.configuration.isWriteBack else {
+            file.publish(attributes: false, then: then)
+            return
+        }
+        guard file.locked({ $0.hasNewContent && !$0.isRemoved }) else { return then(nil) }
+        context.scheduler.run { [self] in
+            let failure = file.keep()
+            if failure == nil { publishBehind(file) }
+            then(failure)
+        }
+    }
+
+    /// Publishes a file in a moment, and again later where that may help.
+    func publishBehind(_ file: WritableFile) {
+        publishBehind(file, after: context.configuration.writeBackDelay)
+    }
+
+    private func publishBehind(_ file: WritableFile, after delay: Duration) {
+        let isFirst = file.locked { state in
+            defer { state.isGathering = true }
+            return !state.isGathering
+        }
+        guard isFirst else { return }
+        _ = context.files.enter(file.inode)
+        context.scheduler.after(delay) { [self] in
+            file.locked { $0.isGathering = false }
+            file.publish(attributes: true) { [self] failure in
+                if let failure, file.locked({ $0.isDirty }) {
+                    if failure.cause?.isWorthTryingLater == true {
+                        publishBehind(file, after: min(max(delay, .seconds(1)) * 2, .seconds(60)))
+                    } else {
+                        keepFailed(file)
+                    }
+                }
+                context.files.leave(file)
+            }
+        }
     }
 
     /// Publishes everything: at unmount, or when asked to. `then` gets the failures.

@@ -20,6 +20,11 @@ public struct WritingConfiguration: Sendable {
     public var contentType: @Sendable (ObjectKey) -> String?
     /// Cache-Control of a new object by its key.
     public var cacheControl: @Sendable (ObjectKey) -> String?
+    /// close(2) is answered when the bytes are safe on the local disk; they are published behind.
+    public var isWriteBack: Bool
+    /// How long a closed file waits before it is published behind: what is changed or renamed
+    /// meanwhile costs nothing more.
+    public var writeBackDelay: Duration
     /// The size of the file system that statfs(2) shows, in bytes; nil for "plenty".
     public var quota: Int64?
 
@@ -29,7 +34,7 @@ public struct WritingConfiguration: Sendable {
         gatherTime: Duration = .seconds(2),
         contentType: @escaping @Sendable (ObjectKey) -> String? = { _ in nil },
         cacheControl: @escaping @Sendable (ObjectKey) -> String? = { _ in nil },
-        quota: Int64? = nil
+        isWriteBack: Bool = false, writeBackDelay: Duration = .seconds(1), quota: Int64? = nil
     ) {
         self.partSize = partSize
         self.hasFixedParts = hasFixedParts
@@ -39,6 +44,8 @@ public struct WritingConfiguration: Sendable {
         self.gatherTime = gatherTime
         self.contentType = contentType
         self.cacheControl = cacheControl
+        self.isWriteBack = isWriteBack
+        self.writeBackDelay = writeBackDelay
         self.quota = quota
     }
 

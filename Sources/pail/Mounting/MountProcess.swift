@@ -57,7 +57,7 @@ struct MountProcess {
         } catch {
             throw CommandFailure(Escaping.line(error.description), .system)
         }
-        fileSystem.recover()
+        recover(fileSystem)
         handleSignals(session, mountpoint, logger)
         let reason = Result { () throws(FuseError) in
             try session.run(fileSystem, whenServing: { serving(session, mountpoint, logger) })
@@ -118,6 +118,13 @@ struct MountProcess {
                 _exit(ExitStatus.temporary.rawValue)
             }
         }
+    }
+
+    /// Publishes what an earlier life of the mount has promised, before anybody looks.
+    private func recover(_ fileSystem: FileSystem) {
+        let answer = Waiter<Void>()
+        fileSystem.recover { answer.answer(()) }
+        answer.wait()
     }
 
     /// Publishes what is not in the bucket yet; what fails stays staged, and is said.
