@@ -29,7 +29,7 @@ final class SQLiteJournal: Journal {
     private final class Waiting: Sendable {
         let change: Change
         let durable: Bool
-        let result = Mutex<Result<Int64, StagingError>>(.failure(.failed(EIO)))
+        let result = Mutex<Result<Int64, StagingError>?>(nil)
 
         init(_ change: Change, durable: Bool) {
             self.change = change
@@ -101,13 +101,14 @@ final class SQLiteJournal: Journal {
         // The database's queue lets in one at a time. Who comes in takes all that wait; those whose
         // change was taken find it done when they come in.
         database.inDatabase { database in
+            if mine.result.withLock({ $0 != nil }) { return }
             let batch = waiting.withLock { all in
                 defer { all = [] }
                 return all
             }
-            if !batch.isEmpty { Self.apply(batch, database) }
+            Self.apply(batch, database)
         }
-        return try mine.result.withLock { $0 }.get()
+        return try (mine.result.withLock { $0 } ?? .failure(.failed(EIO))).get()
     }
 
     private static func apply(_ batch: [Waiting], _ database: Database) {
