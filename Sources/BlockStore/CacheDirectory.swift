@@ -28,6 +28,7 @@ final class CacheDirectory: Sendable {
     let root: Descriptor
     let objects: Descriptor
     let owners: Descriptor
+    let staged: Descriptor
 
     /// Creates what is missing, mode 0700.
     init(path: String) throws(BlockStoreError) {
@@ -48,6 +49,7 @@ final class CacheDirectory: Sendable {
         }
         objects = try Self.folder(root.fd, "objects", in: path)
         owners = try Self.folder(root.fd, "owners", in: path)
+        staged = try Self.folder(root.fd, "staged", in: path)
         // A read-only or full file system shows here, not in the middle of a read.
         let probe = ".probe-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         let fd = unsafe pail_openat(
@@ -70,7 +72,7 @@ final class CacheDirectory: Sendable {
         }
     }
 
-    static func folder(_ parent: Int32, _ name: String, in path: String)
+    private static func folder(_ parent: Int32, _ name: String, in path: String)
         throws(BlockStoreError) -> Descriptor
     {
         if unsafe mkdirat(parent, name, 0o700) != 0, errno != EEXIST {
@@ -142,13 +144,8 @@ final class CacheDirectory: Sendable {
 
     /// Names in a folder below `objects/`, or of `objects/` itself for "".
     func names(in folder: String) -> [String] {
-        Self.names(of: objects.fd, folder)
-    }
-
-    /// Names in a directory, or in a folder of it.
-    static func names(of directory: Int32, _ folder: String = "") -> [String] {
         let fd = unsafe pail_openat(
-            directory, folder.isEmpty ? "." : folder,
+            objects.fd, folder.isEmpty ? "." : folder,
             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
         guard fd >= 0, let stream = unsafe fdopendir(fd) else { return [] }
         defer { unsafe closedir(stream) }

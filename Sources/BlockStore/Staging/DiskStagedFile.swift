@@ -1,70 +1,77 @@
-// A staged file on the local disk: sparse, buffered, so that what was just written is sent from
-// memory. The descriptor is closed with the last reference.
+// A sparse file of the staging area, with plain buffered input and output: what was written is read
+// again soon, for the upload.
+//
+// Has no lock; the kernel orders what it must.
 
 import CPlatform
 import Glibc
 
-/// A file in a staging directory.
+/// An open staged file; its descriptor closes with the object.
 final class DiskStagedFile: StagedFile {
     let name: String
     private let file: Descriptor
-    private let directory: Descriptor
+    private let folder: Descriptor
 
-    init(name: String, file: Descriptor, directory: Descriptor) {
+    init(name: String, file: Descriptor, in folder: Descriptor) {
         self.name = name
         self.file = file
-        self.directory = directory
+        self.folder = folder
     }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: Int64) throws(StagingError) {
-        guard let start = bytes.baseAddress else { return }
+        guard let start = bytes.baseAddress, unsafe !bytes.isEmpty else { return }
         try Self.check(unsafe pail_pwrite_all(file.fd, start, bytes.count, offset))
     }
 
     func read(at offset: Int64, into memory: UnsafeMutableRawBufferPointer) throws(StagingError) {
-        guard memory.count > 0, let start = memory.baseAddress else { return }
+        guard let start = memory.baseAddress, unsafe !memory.isEmpty else { return }
         let count = unsafe pail_pread_all(file.fd, start, memory.count, offset)
-        guard count >= 0 else { throw .failed(Int32(-count)) }
+        guard count >= 0 else { throw StagingError(errno: Int32(-count)) }
         if count < memory.count {
             unsafe memset(start + count, 0, memory.count - count)
         }
     }
 
     func punch(_ range: Range<Int64>) {
-        let end = min(range.upperBound, size)
-        guard range.lowerBound < end else { return }
-        let count = end - range.lowerBound
-        if pail_punch_hole(file.fd, range.lowerBound, count) == 0 { return }
-        // A file system without holes: the bytes must read as zeros all the same.
+        guard !range.isEmpty, pail_punch_hole(file.fd, range.lowerBound, Int64(range.count)) != 0
+        else { return }
+        // A file system without holes: the space stays taken, but zeros are promised.
+        var status = stat()
+        guard unsafe fstat(file.fd, &status) == 0 else { return }
         let zeros = [UInt8](repeating: 0, count: 1 << 16)
+        let end = min(range.upperBound, Int64(status.st_size))
         var offset = range.lowerBound
         while offset < end {
-            let piece = Int(min(Int64(zeros.count), end - offset))
-            if unsafe pail_pwrite_all(file.fd, zeros, piece, offset) != 0 { return }
-            offset += Int64(piece)
+            let count = Int(min(end - offset, Int64(zeros.count)))
+            let result = unsafe zeros.withUnsafeBytes {
+                unsafe pail_pwrite_all(file.fd, $0.baseAddress, count, offset)
+            }
+            guard result == 0 else { return }
+            offset += Int64(count)
         }
     }
 
     func truncate(to size: Int64) throws(StagingError) {
-        try Self.check(ftruncate(file.fd, off_t(size)) == 0 ? 0 : -errno)
+        while ftruncate(file.fd, Int(size)) != 0 {
+            let reason = errno
+            guard reason == EINTR else { throw StagingError(errno: reason) }
+        }
     }
 
     func synchronize() throws(StagingError) {
-        try Self.check(fdatasync(file.fd) == 0 ? 0 : -errno)
+        // Its name is as needful as its bytes.
+        for fd in [file.fd, folder.fd] where fsync(fd) != 0 { throw StagingError(errno: errno) }
     }
 
-    func remove() { unsafe unlinkat(directory.fd, name, 0) }
+    func remove() { unsafe unlinkat(folder.fd, name, 0) }
 
-    private var size: Int64 {
-        var status = stat()
-        return unsafe fstat(file.fd, &status) == 0 ? Int64(status.st_size) : 0
+    private static func check(_ result: Int32) throws(StagingError) {
+        guard result == 0 else { throw StagingError(errno: -result) }
     }
+}
 
-    static func check(_ result: Int32) throws(StagingError) {
-        switch -result {
-        case ..<1: return
-        case ENOSPC, EDQUOT: throw .full
-        case let number: throw .failed(number)
-        }
+extension StagingError {
+    init(errno: Int32) {
+        self = errno == ENOSPC || errno == EDQUOT ? .full : .failed(errno)
     }
 }

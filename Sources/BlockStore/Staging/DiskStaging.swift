@@ -1,191 +1,173 @@
-// The staging area on the local disk.
+// The staging area of one mount process: its directory below staged/, its files, its journal and its
+// account. What an earlier life of the same source has left is taken over when it is opened.
 //
-//     DIR/staged/SOURCE-RANDOM/   one for each running mount, 0700
-//         lock                    held (flock) while the mount lives
-//         journal.sqlite
-//         FILE                    staged files, by random names
+// Never evicts and never removes a file by itself, but what `removeOrphans` names. Never touches the
+// directory of a living process or of another source.
 //
-// SOURCE names the bucket and BasePath. At its start a mount takes over the directories of the same
-// source whose mounts are dead: their files first, then their records, so that a crash in between
-// loses neither.
+// Locks: those of the account and the journal, each a leaf.
 
-import COpenSSL
 import CPlatform
 import Glibc
 public import Logging
 
-/// The staging area of one mount.
+/// The staging area on the local disk.
 public final class DiskStaging: StagingStorage {
-    private let directory: Descriptor
-    private let lock: Descriptor
-    private let path: String
-    private let space: StagingSpace
+    private let directory: CacheDirectory
+    private let own: StagingFolder
+    private let account: StagingAccount
     private let records: SQLiteJournal
-    private let logger: Logger
 
     public var journal: any Journal { records }
+    public var usage: (claimed: Int64, limit: Int64) { (account.claimed, account.limit) }
 
-    /// Opens or makes the staging area of a source.
-    ///
     /// - Parameters:
-    ///   - directory: the cache directory.
-    ///   - source: endpoint, bucket and BasePath.
-    ///   - limit: bytes of staged files.
-    ///   - keepFree: bytes of the disk that are left to others.
-    /// - Throws: when the directory cannot be used: nothing can be written then.
+    ///   - path: the cache directory.
+    ///   - store, basePath: whose bytes these are; both must be the same for a later life to find them.
+    ///   - limit: the most bytes to be claimed.
+    ///   - keepFree: bytes of the disk left to others.
     public init(
-        directory: String, source: String, limit: Int64, keepFree: Int64, logger: Logger
+        directory path: String, store: String, basePath: String, limit: Int64, keepFree: Int64,
+        logger: Logger
     ) throws(BlockStoreError) {
-        self.logger = logger
-        let cache = try CacheDirectory(path: directory)
-        let staged = try CacheDirectory.folder(cache.root.fd, "staged", in: directory)
-        let prefix = Self.name(of: source)
-        var mine: Area?
-        var others: [Area] = []
-        for name in CacheDirectory.names(of: staged.fd) where name.hasPrefix(prefix + "-") {
-            guard let area = Area(staged, name, create: false) else { continue }
-            if mine == nil { mine = area } else { others.append(area) }
+        let directory = try CacheDirectory(path: path)
+        self.directory = directory
+        let source = Array("pail staging 1\0\(store)\0\(basePath)\0".utf8)
+        account = StagingAccount(limit: limit, keepFree: keepFree) { directory.freeBytes() }
+        var taken: [(folder: StagingFolder, journal: SQLiteJournal)] = []
+        for id in StagingFolder.names(directory.staged).sorted() where !id.hasSuffix(".damaged") {
+            guard let folder = StagingFolder.adopt(id, source: source, in: directory.staged),
+                let journal = Self.openJournal(folder, directory, logger)
+            else { continue }
+            taken.append((folder, journal))
         }
-        let fresh = prefix + "-" + Self.randomName()
-        guard let mine = mine ?? Area(staged, fresh, create: true) else {
-            throw BlockStoreError("staging directory cannot be made", directory, errno: errno)
-        }
-        self.directory = mine.directory
-        lock = mine.lock
-        path = directory + "/staged/" + mine.name
-        records = try Self.openJournal(path, logger)
-        space = StagingSpace(limit: limit, keepFree: keepFree) { cache.freeBytes() }
-        for other in others { takeOver(other, staged, directory) }
-    }
-
-    /// A staging directory that is locked by us.
-    private struct Area {
-        var name: String
-        var directory: Descriptor
-        var lock: Descriptor
-
-        /// Nil when another process has it, or it cannot be opened.
-        init?(_ parent: Descriptor, _ name: String, create: Bool) {
-            if create, unsafe mkdirat(parent.fd, name, 0o700) != 0 { return nil }
-            let fd = unsafe pail_openat(
-                parent.fd, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC, 0)
-            guard fd >= 0 else { return nil }
-            directory = Descriptor(fd)
-            let lock = unsafe pail_openat(
-                fd, "lock", O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0o600)
-            guard lock >= 0 else { return nil }
-            self.lock = Descriptor(lock)
-            self.name = name
-            guard flock(lock, LOCK_EX | LOCK_NB) == 0 else { return nil }
-        }
-    }
-
-    /// A damaged journal is set aside, never removed: it may name files that are nowhere else.
-    private static func openJournal(
-        _ path: String, _ logger: Logger
-    ) throws(BlockStoreError) -> SQLiteJournal {
-        let file = path + "/journal.sqlite"
-        do { return try SQLiteJournal(path: file) } catch {
-            let aside = file + ".damaged-" + randomName()
-            logger.error("the journal \(file) is damaged (\(error)); kept as \(aside)")
-            _ = unsafe rename(file, aside)
-            unsafe unlink(file + "-wal")
-            unsafe unlink(file + "-shm")
-        }
-        do { return try SQLiteJournal(path: file) } catch {
-            throw BlockStoreError("cache directory \(path): no journal can be made: \(error)")
-        }
-    }
-
-    private func takeOver(_ other: Area, _ parent: Descriptor, _ cache: String) {
-        let from = cache + "/staged/" + other.name
-        guard let old = try? SQLiteJournal(path: from + "/journal.sqlite") else {
-            logger.error("the journal in \(from) cannot be read; left there")
-            return
-        }
-        do throws(StagingError) {
-            let known = Set(try records.records().map(\.record))
-            for name in CacheDirectory.names(of: other.directory.fd) where Self.isStaged(name) {
-                let result = unsafe pail_renameat2(
-                    other.directory.fd, name, directory.fd, name, 0)
-                if result != 0 { throw .failed(-result) }
+        do {
+            if taken.isEmpty {
+                let folder = try StagingFolder.make(source: source, in: directory.staged)
+                let journal = try SQLiteJournal(path: Self.journalPath(folder, directory))
+                taken.append((folder, journal))
             }
-            for (_, record) in try old.records() where !known.contains(record) {
-                _ = try records.put(record, id: nil, durable: true)
-            }
+            (own, records) = taken[0]
+            guard fsync(own.folder.fd) == 0 else { throw StagingError(errno: errno) }
         } catch {
-            logger.error("what is staged in \(from) cannot be taken over (\(error)); left there")
-            return
+            throw BlockStoreError("cache directory \(path): staged files: \(error)")
         }
-        old.close()
-        for name in CacheDirectory.names(of: other.directory.fd) {
-            unsafe unlinkat(other.directory.fd, name, 0)
+        for (folder, journal) in taken.dropFirst() {
+            do {
+                try merge(folder, journal)
+            } catch {
+                // It stays whole where it is, for the next life.
+                logger.warning(
+                    "cache \(path): staged/\(folder.id) cannot be taken over now: \(error); it is kept"
+                )
+            }
         }
-        unsafe unlinkat(parent.fd, other.name, AT_REMOVEDIR)
     }
 
-    // MARK: Files
+    private static func journalPath(_ folder: StagingFolder, _ directory: CacheDirectory) -> String
+    {
+        "\(directory.path)/staged/\(folder.id)/journal.sqlite"
+    }
+
+    /// Opens the journal of an adopted directory and finishes what a crash has broken off. A
+    /// directory whose journal is damaged is set aside with all its files.
+    private static func openJournal(
+        _ folder: StagingFolder, _ directory: CacheDirectory, _ logger: Logger
+    ) -> SQLiteJournal? {
+        let place = "cache \(directory.path): staged/\(folder.id)"
+        do {
+            let journal = try SQLiteJournal(path: journalPath(folder, directory))
+            for source in try journal.announced() {
+                var status = stat()
+                let result = unsafe fstatat(
+                    folder.folder.fd, "taken-\(source)", &status, AT_SYMLINK_NOFOLLOW)
+                if result != 0, errno != ENOENT { throw StagingError(errno: errno) }
+                try journal.settle(source, arrived: result == 0)
+            }
+            for name in folder.names where name.hasPrefix("taken-") {
+                unsafe unlinkat(folder.folder.fd, name, 0)
+            }
+            return journal
+        } catch is SQLiteJournal.Damaged {
+            let result = unsafe pail_renameat2(
+                directory.staged.fd, folder.id, directory.staged.fd, folder.id + ".damaged", 0)
+            logger.error(
+                "\(place): journal.sqlite is damaged: \(result == 0 ? "set aside as staged/\(folder.id).damaged" : "left alone"); files written but not uploaded may be in it"
+            )
+        } catch is SQLiteJournal.TooNew {
+            logger.warning("\(place): written by a newer pail: update this one; left alone")
+        } catch {
+            logger.warning("\(place): journal.sqlite: \(error); left alone")
+        }
+        return nil
+    }
+
+    /// Takes over records and files of another directory. The one moment at which they change hands
+    /// is the rename of its owner file: a crash before leaves all with the other, one after with us.
+    private func merge(_ other: StagingFolder, _ journal: SQLiteJournal) throws {
+        for name in other.names where name.hasPrefix(StagingFolder.filePrefix) {
+            let result = unsafe linkat(other.folder.fd, name, own.folder.fd, name, 0)
+            if result != 0, errno != EEXIST { throw StagingError(errno: errno) }
+        }
+        guard fsync(own.folder.fd) == 0 else { throw StagingError(errno: errno) }
+        try records.announce(journal.records().map(\.record), from: other.id)
+        let taken = "taken-\(other.id)"
+        let result = unsafe pail_renameat2(
+            other.folder.fd, "owner", own.folder.fd, taken, pail_RENAME_NOREPLACE)
+        guard result == 0 else {
+            try? records.settle(other.id, arrived: false)
+            throw StagingError(errno: -result)
+        }
+        for fd in [own.folder.fd, other.folder.fd] where fsync(fd) != 0 {
+            throw StagingError(errno: errno)
+        }
+        try records.settle(other.id, arrived: true)
+        journal.close()
+        other.removeAll(in: directory.staged)
+        unsafe unlinkat(own.folder.fd, taken, 0)
+    }
 
     public func makeFile() throws(StagingError) -> any StagedFile {
-        let name = Self.randomName()
-        let fd = unsafe pail_openat(
-            directory.fd, name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0o600)
-        try DiskStagedFile.check(fd)
-        return DiskStagedFile(name: name, file: Descriptor(fd), directory: directory)
+        let name = StagingFolder.filePrefix + StagingFolder.randomName
+        return DiskStagedFile(
+            name: name, file: try open(name, O_CREAT | O_EXCL), in: own.folder)
     }
 
     public func file(named name: String) -> (any StagedFile)? {
-        guard Self.isStaged(name) else { return nil }
-        let fd = unsafe pail_openat(directory.fd, name, O_RDWR | O_NOFOLLOW | O_CLOEXEC, 0)
-        guard fd >= 0 else { return nil }
-        return DiskStagedFile(name: name, file: Descriptor(fd), directory: directory)
+        guard name.hasPrefix(StagingFolder.filePrefix), !name.contains("/"),
+            let file = try? open(name, 0)
+        else { return nil }
+        return DiskStagedFile(name: name, file: file, in: own.folder)
     }
 
+    private func open(_ name: String, _ flags: Int32) throws(StagingError) -> Descriptor {
+        let fd = unsafe pail_openat(
+            own.folder.fd, name, flags | O_RDWR | O_CLOEXEC | O_NOFOLLOW, 0o600)
+        guard fd >= 0 else { throw StagingError(errno: -fd) }
+        return Descriptor(fd)
+    }
+
+    /// Removes files that no record names: a crash came between the file and its record. Call it
+    /// before the first `makeFile`.
     public func removeOrphans(keeping names: Set<String>) {
-        for name in CacheDirectory.names(of: directory.fd)
-        where Self.isStaged(name) && !names.contains(name) {
-            unsafe unlinkat(directory.fd, name, 0)
+        for name in own.names
+        where name.hasPrefix(StagingFolder.filePrefix) && !names.contains(name) {
+            unsafe unlinkat(own.folder.fd, name, 0)
         }
     }
 
-    /// Closes the journal, and removes the directory when nothing is left in it.
+    public func claim(_ bytes: Int64) -> Bool { account.claim(bytes) }
+    public func release(_ bytes: Int64) { account.release(bytes) }
+    public func whenReleased(_ body: @escaping @Sendable () -> Void) { account.whenReleased(body) }
+
+    /// Counts the bytes of files that an earlier life has left, whatever the limit says.
+    public func claimPresent(_ bytes: Int64) { account.claimPresent(bytes) }
+
+    /// Call last. Removes the directory when there is nothing in it for a later life.
     public func close() {
         let isEmpty = (try? records.records().isEmpty) ?? false
         records.close()
-        guard isEmpty, !CacheDirectory.names(of: directory.fd).contains(where: Self.isStaged) else {
-            return
-        }
-        for name in CacheDirectory.names(of: directory.fd) {
-            unsafe unlinkat(directory.fd, name, 0)
-        }
-        unsafe rmdir(path)
-    }
-
-    // MARK: Space
-
-    public func claim(_ bytes: Int64) -> Bool { space.claim(bytes) }
-    public func release(_ bytes: Int64) { space.release(bytes) }
-    public func whenReleased(_ body: @escaping @Sendable () -> Void) { space.whenReleased(body) }
-    public var usage: (claimed: Int64, limit: Int64) { (space.claimed, space.limit) }
-
-    // MARK: Names
-
-    private static func isStaged(_ name: String) -> Bool {
-        name.utf8.count == 16
-            && name.utf8.allSatisfy { byte in
-                (0x30...0x39).contains(byte) || (0x61...0x66).contains(byte)
-            }
-    }
-
-    private static func randomName() -> String {
-        let digits = String(UInt64.random(in: 0 ... .max), radix: 16)
-        return String(repeating: "0", count: 16 - digits.count) + digits
-    }
-
-    /// FNV-1a of the source in hex: only to find one's own, nothing depends on it being unique.
-    private static func name(of source: String) -> String {
-        var hash: UInt64 = 0xcbf2_9ce4_8422_2325
-        for byte in source.utf8 { hash = (hash ^ UInt64(byte)) &* 0x100_0000_01b3 }
-        return String(hash, radix: 16)
+        guard isEmpty, !own.names.contains(where: { $0.hasPrefix(StagingFolder.filePrefix) })
+        else { return }
+        own.removeAll(in: directory.staged)
     }
 }

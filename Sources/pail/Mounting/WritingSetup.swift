@@ -62,7 +62,7 @@ struct WritingSetup {
         let prefix = String(decoding: configuration.source.rootPrefix, as: UTF8.self)
         do {
             return try DiskStaging(
-                directory: directory, source: client.storeName + "/" + prefix,
+                directory: directory, store: client.storeName, basePath: prefix,
                 limit: MountConfiguration.defaultStaging, keepFree: free, logger: logger)
         } catch {
             throw CommandFailure(
