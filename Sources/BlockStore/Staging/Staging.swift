@@ -18,6 +18,9 @@ public protocol StagingStorage: AnyObject, Sendable {
     /// - Returns: false when there is no room now: `room` tells when to try again.
     func claim(_ bytes: Int64) -> Bool
 
+    /// Counts the bytes of files that an earlier life has left, whatever the limit says.
+    func claimPresent(_ bytes: Int64)
+
     /// Gives claimed bytes back: they were published, punched out or never written.
     func release(_ bytes: Int64)
 

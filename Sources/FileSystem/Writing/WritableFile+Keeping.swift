@@ -51,7 +51,8 @@ extension WritableFile {
     func adoptClaim() {
         locked { state in
             let bytes = state.extents.bytes([.clean, .dirty], in: 0..<max(state.size, 0))
-            if context.staging.claim(bytes) { state.claimed = bytes }
+            context.staging.claimPresent(bytes)
+            state.claimed = bytes
         }
     }
 }
