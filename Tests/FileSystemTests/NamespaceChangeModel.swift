@@ -51,7 +51,10 @@ struct ChangeModel {
     }
 
     mutating func settle(_ path: String, at now: Duration) {
-        unsettled[path] = nil
+        // What was true here may be believed for the TTL from now on.
+        if let state = unsettled.removeValue(forKey: path)?.state {
+            timelines[path, default: []].append((now, state))
+        }
         touched[path] = now
     }
 
@@ -65,12 +68,20 @@ struct ChangeModel {
         }
         unsettled[path] = nil
         unsettled[newPath] = nil
+        // What was believed of the children goes along.
+        for child in Self.children {
+            let (from, to) = (path + "/" + child, newPath + "/" + child)
+            timelines[to] = timelines[from]
+            touched[to] = touched[from]
+        }
         for changed in Self.paths {
             let isTouched = [path, newPath].contains {
-                changed == $0 || changed.hasPrefix($0 + "/")
+                changed == $0 || $0 == path && changed.hasPrefix(path + "/")
             }
             if isTouched { touched[changed] = now }
         }
+        timelines[path, default: []].append((now, .none))
+        timelines[newPath, default: []].append((now, .directory))
         mayBeKept.remove(path)
         mayBeKept.insert(newPath)
     }

@@ -137,16 +137,18 @@ extension NamespaceState {
         var entry = place.entry
         let name = place.listing.name(place.position)
         // A name that has another record by now keeps that one findable.
-        let newer = isListed ? nil : listing.find(name)
+        let isNewest =
+            isListed
+            || listing.find(name) == nil && place.listing.find(name) == place.position
         let etag = entry.etag.etag(texts: place.listing.texts)
         entry.etag = CompactETag(etag, texts: &listing.texts)
         if isListed { entry.flags.remove(.single) } else { entry.flags.insert(.single) }
         if details[entry.number] != nil { listing.detailed += 1 }
-        if newer != nil { entry.flags.insert(.gone) }
+        if !isNewest { entry.flags.insert(.gone) }
         place.listing.entries[place.position].flags.subtract([.held, .local])
         place.listing.entries[place.position].flags.insert(.moved)
         place.listing.held -= 1
-        let position = listing.append(entry, name: name, findable: newer == nil)
+        let position = listing.append(entry, name: name, findable: isNewest)
         listing.held += 1
         inodes.update(entry.number) {
             $0.listing = listing.id
@@ -195,6 +197,11 @@ extension NamespaceState {
             entry.number = nextInode
             nextInode += 1
             fill(&entry, finding, in: listing)
+            if let old, single, old.listing === listing, !old.entry.flags.contains(.single) {
+                // A walk under way meets the name once, where it was.
+                if old.entry.flags.contains(.held) { carry(old, to: listing) }
+                return put(entry, name, in: directory).position
+            }
         }
         if single { entry.flags.insert(.single) }
         let position = listing.append(entry, name: name)
