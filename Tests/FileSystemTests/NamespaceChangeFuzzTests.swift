@@ -11,7 +11,7 @@ import Testing
 @testable import FileSystem
 
 @Suite struct NamespaceChangeFuzzTests {
-    @Test(arguments: UInt64(1)...1000)
+    @Test(arguments: UInt64(1)...300)
     func namesShowTheTruth(seed: UInt64) throws {
         let fuzz = ChangeFuzz(seed: seed)
         for step in 0..<250 {
@@ -41,7 +41,8 @@ final class ChangeFuzz {
         generator = SeededGenerator(seed: seed &* 104_729)
         ttl = [.zero, .seconds(1), .seconds(1), .seconds(5)][Int(seed % 4)]
         world = NamespaceWorld(
-            seed: seed, ttl: ttl, memoryLimit: seed % 3 == 0 ? 2000 : 1 << 20)
+            seed: seed, ttl: ttl, memoryLimit: seed % 3 == 0 ? 2000 : 1 << 20,
+            readsMetadata: seed % 5 < 2)
         world.store.faults.delay = .zero ... .milliseconds(40)
         world.store.faults.shortPages = 0.6
         for _ in 0..<8 { putElsewhere() }
@@ -235,8 +236,9 @@ final class ChangeFuzz {
             let source = parentInode(path), let parent = parentInode(newPath)
         else { return }
         // The target may have become a directory meanwhile.
-        guard model.possible(newPath, from: oldest(newPath, now), to: now)
-            .isDisjoint(with: [.directory])
+        guard
+            model.possible(newPath, from: oldest(newPath, now), to: now)
+                .isDisjoint(with: [.directory])
         else { return }
         let result = world.move(
             split(path).name, to: split(newPath).name, from: source, into: parent)

@@ -33,8 +33,8 @@ extension NamespaceState {
         }
         hold(place, lookups: 0)
         var entry = place.entry
-        let etag = entry.etag.etag(texts: place.listing.texts)
-        entry.etag = CompactETag(etag, texts: &target.listing.texts)
+        entry.etag = entry.etag.carried(
+            from: place.listing.texts, to: &target.listing.texts)
         entry.flags.subtract([.single, .suspect])
         entry.flags.insert(.local)
         entry.checked = checkedNow
