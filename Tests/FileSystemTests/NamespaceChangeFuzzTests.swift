@@ -11,7 +11,7 @@ import Testing
 @testable import FileSystem
 
 @Suite struct NamespaceChangeFuzzTests {
-    @Test(arguments: UInt64(1)...150)
+    @Test(arguments: UInt64(1)...300)
     func namesShowTheTruth(seed: UInt64) throws {
         let fuzz = ChangeFuzz(seed: seed)
         for step in 0..<250 {
@@ -41,7 +41,8 @@ final class ChangeFuzz {
         generator = SeededGenerator(seed: seed &* 104_729)
         ttl = [.zero, .seconds(1), .seconds(1), .seconds(5)][Int(seed % 4)]
         world = NamespaceWorld(
-            seed: seed, ttl: ttl, memoryLimit: seed % 3 == 0 ? 2000 : 1 << 20)
+            seed: seed, ttl: ttl, memoryLimit: seed % 3 == 0 ? 2000 : 1 << 20,
+            readsMetadata: seed % 5 < 2)
         world.store.faults.delay = .zero ... .milliseconds(40)
         world.store.faults.shortPages = 0.6
         for _ in 0..<8 { putElsewhere() }
@@ -102,7 +103,7 @@ final class ChangeFuzz {
         let possible = model.possible(path, from: oldest(path, start), to: now)
         let shown = state(attributes)
         if !possible.contains(shown) {
-            problems.append("\(path) shows \(shown), possible are \(possible)")
+            problems.append("\(path) shows \(shown) at \(now), possible are \(possible)")
         }
     }
 
@@ -124,7 +125,7 @@ final class ChangeFuzz {
         case 11:
             let object = world.store.objects.randomElement(using: &generator)
             if let object {
-                log.append("delete \(object.key) elsewhere")
+                log.append("\(now): delete \(object.key) elsewhere")
                 world.store.delete(object.key)
             }
         case 12: startLookup()
@@ -149,7 +150,7 @@ final class ChangeFuzz {
         let path = anyPath()
         let key = ObjectKey(path + (generator.chance(0.1) ? "/" : ""))
         let bytes = key.bytes.last == 0x2F ? [] : [UInt8](repeating: 1, count: Int(nextSize()))
-        log.append("put \(key) \(bytes.count) elsewhere")
+        log.append("\(now): put \(key) \(bytes.count) elsewhere")
         world.store.put(key, bytes)
     }
 
@@ -169,7 +170,7 @@ final class ChangeFuzz {
             inode = made.inode
             known[inode, default: 0] += 1
         }
-        log.append("write \(path) \(size) as \(inode)")
+        log.append("\(now): write \(path) \(size) as \(inode)")
         world.namespace.pin(inode)
         model.change(path, .file(size), inode: inode, parent: parent, at: now)
     }
@@ -190,7 +191,7 @@ final class ChangeFuzz {
         guard case .some(.some(let found)) = find(path), found.kind == .file,
             let parent = parentInode(path)
         else { return }
-        log.append("remove \(path)")
+        log.append("\(now): remove \(path)")
         world.remove(split(path).name, in: parent)
         model.change(path, .none, inode: nil, parent: parent, at: now)
         if let left = world.namespace.attributes(of: found.inode) {
@@ -203,7 +204,7 @@ final class ChangeFuzz {
     func makeDirectory(_ path: String) {
         guard case .some(.none) = find(path) else { return }
         guard let made = world.add(path, NamespaceWorld.folder) else { return }
-        log.append("mkdir \(path) as \(made.inode)")
+        log.append("\(now): mkdir \(path) as \(made.inode)")
         known[made.inode, default: 0] += 1
         world.namespace.pin(made.inode)
         model.change(path, .directory, inode: made.inode, parent: 1, at: now)
@@ -224,7 +225,7 @@ final class ChangeFuzz {
         guard case .some(.some(let found)) = find(path), found.kind == .directory,
             !hasKeys(path, butMarker: true), !hasChanges(path)
         else { return }
-        log.append("rmdir \(path)")
+        log.append("\(now): rmdir \(path)")
         world.remove(path)
         model.change(path, .none, inode: nil, parent: 1, at: now)
     }
@@ -235,13 +236,14 @@ final class ChangeFuzz {
             let source = parentInode(path), let parent = parentInode(newPath)
         else { return }
         // The target may have become a directory meanwhile.
-        guard model.possible(newPath, from: oldest(newPath, now), to: now)
-            .isDisjoint(with: [.directory])
+        guard
+            model.possible(newPath, from: oldest(newPath, now), to: now)
+                .isDisjoint(with: [.directory])
         else { return }
         let result = world.move(
             split(path).name, to: split(newPath).name, from: source, into: parent)
         guard case .success(let moved) = result else { return }
-        log.append("rename \(path) to \(newPath): \(moved)")
+        log.append("\(now): rename \(path) to \(newPath): \(moved)")
         if moved.inode != found.inode { problems.append("\(newPath): another inode") }
         world.namespace.pin(moved.inode)
         model.change(
@@ -266,7 +268,7 @@ final class ChangeFuzz {
             problems.append("\(path) was not renamed")
             return
         }
-        log.append("rename directory \(path) to \(newPath): \(moved)")
+        log.append("\(now): rename directory \(path) to \(newPath): \(moved)")
         world.settle(path)
         world.settle(newPath)
         model.rename(path, to: newPath, at: now)
@@ -278,7 +280,7 @@ final class ChangeFuzz {
         let change = model.pending.removeFirst()
         defer { if let inode = change.inode { world.namespace.unpin(inode) } }
         guard model.unsettled[change.path]?.version == change.version else { return }
-        log.append("publish \(change.path) \(change.state)")
+        log.append("\(now): publish \(change.path) \(change.state)")
         let key = ObjectKey(change.path)
         switch change.state {
         case .none:
@@ -386,6 +388,7 @@ final class ChangeFuzz {
         }
         for walk in walks { world.release(1, walk.handle) }
         world.scheduler.advance(by: .seconds(12))
+        log.append("\(now): the end")
         for path in ChangeModel.paths {
             let first = model.possible(path, from: now, to: now)
             let found = find(path)

@@ -36,6 +36,8 @@ struct ChangeModel {
     /// When something was last done here about a path: an operation or its settling.
     private var touched: [String: Duration] = [:]
     private var versions = 0
+    /// When a directory was made here: it is believed empty from then on, for the TTL.
+    private var made: [String: Duration] = [:]
 
     mutating func change(
         _ path: String, _ state: ShownState, inode: UInt64?, parent: UInt64, at now: Duration
@@ -48,10 +50,14 @@ struct ChangeModel {
         touched[path] = now
         if let slash = path.firstIndex(of: "/") { mayBeKept.insert(String(path[..<slash])) }
         if state == .none { mayBeKept.remove(path) }
+        if state == .directory { made[path] = now }
     }
 
     mutating func settle(_ path: String, at now: Duration) {
-        unsettled[path] = nil
+        // What was true here may be believed for the TTL from now on.
+        if let state = unsettled.removeValue(forKey: path)?.state {
+            timelines[path, default: []].append((now, state))
+        }
         touched[path] = now
     }
 
@@ -65,12 +71,21 @@ struct ChangeModel {
         }
         unsettled[path] = nil
         unsettled[newPath] = nil
+        // What was believed of the children goes along.
+        for child in Self.children {
+            let (from, to) = (path + "/" + child, newPath + "/" + child)
+            timelines[to] = timelines[from]
+            touched[to] = touched[from]
+        }
         for changed in Self.paths {
             let isTouched = [path, newPath].contains {
-                changed == $0 || changed.hasPrefix($0 + "/")
+                changed == $0 || $0 == path && changed.hasPrefix(path + "/")
             }
             if isTouched { touched[changed] = now }
         }
+        made[newPath] = made.removeValue(forKey: path)
+        timelines[path, default: []].append((now, .none))
+        timelines[newPath, default: []].append((now, .directory))
         mayBeKept.remove(path)
         mayBeKept.insert(newPath)
     }
@@ -99,6 +114,11 @@ struct ChangeModel {
         for (index, event) in timeline.enumerated() where event.time <= end {
             let isPast = index + 1 < timeline.count && timeline[index + 1].time < begin
             if !isPast { states.insert(event.state) }
+        }
+        if let slash = path.firstIndex(of: "/"), unsettled[path] == nil,
+            let made = made[String(path[..<slash])], made >= start
+        {
+            states.insert(.none)
         }
         if mayBeKept.contains(path), unsettled[path] == nil { states.insert(.directory) }
         return states

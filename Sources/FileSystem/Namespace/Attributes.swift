@@ -79,6 +79,7 @@ extension NamespaceState {
             learn(found, for: waiter)
             return
         }
+        walkOn(found)
         let timeout = remaining(found.listing, found.position) ?? .zero
         let attributes = attributes(found.listing, found.position)
         switch waiter.kind {

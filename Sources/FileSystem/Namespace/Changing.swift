@@ -24,7 +24,7 @@ extension NamespaceState {
         entry.checked = checkedNow
         let place = put(entry, name, in: directory)
         hold(place, lookups: holding ? 1 : 0)
-        details[entry.number] = Details(record, isUnpublished: true)
+        detail(place, Details(record, isUnpublished: true))
         force(name, isPresent: true, in: directory)
         directory.localModified = time
         if record.kind == .directory {
@@ -89,7 +89,7 @@ extension NamespaceState {
         let known = details[number]
         var record = LocalRecord(attributes(place.listing, place.position))
         change(&record)
-        details[number] = Details(record, isUnpublished: known?.isUnpublished ?? false)
+        detail(place, Details(record, isUnpublished: known?.isUnpublished ?? false))
         if place.entry.isDirectory { directories[number]?.localModified = nil }
         place.listing.entries[place.position].flags.formUnion([.local, .known])
         place.listing.entries[place.position].flags.subtract([.gone, .suspect])

@@ -83,11 +83,19 @@ extension NamespaceState {
         if attributes.isEmpty {
             if before?.isUnpublished != true { details[number] = nil }
         } else {
-            details[number] = Details(
-                attributes, isDirectory: place.entry.isDirectory, configuration: configuration)
-            if before == nil { place.listing.detailed += 1 }
+            detail(
+                place,
+                Details(
+                    attributes, isDirectory: place.entry.isDirectory, configuration: configuration))
         }
         place.listing.entries[place.position].flags.insert(.known)
+    }
+
+    /// Keeps what is known of a record beyond it.
+    mutating func detail(_ place: Place, _ known: Details) {
+        if details.updateValue(known, forKey: place.entry.number) == nil {
+            place.listing.detailed += 1
+        }
     }
 
     /// Takes headers that tell of a file's present version.
@@ -105,7 +113,7 @@ extension NamespaceState {
 
     /// Drops what is known of records that die with their listing.
     mutating func dropDetails(of listing: Listing) {
-        guard listing.detailed > 0 else { return }
+        guard !details.isEmpty else { return }
         for position in 0..<listing.count {
             let entry = listing.entries[position]
             if entry.flags.isDisjoint(with: [.held, .moved]), inodes[entry.number] == nil {

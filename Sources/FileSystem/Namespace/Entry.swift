@@ -69,6 +69,11 @@ struct CompactETag: Equatable {
 
     init() {}
 
+    /// The same ETag for another listing's texts.
+    func carried(from old: [String], to texts: inout [String]) -> CompactETag {
+        suffix & Self.odd == 0 ? self : CompactETag(etag(texts: old), texts: &texts)
+    }
+
     /// The ETag in full.
     func etag(texts: [String]) -> ETag {
         if suffix & Self.odd != 0 { return ETag(texts[Int(suffix & ~Self.odd)]) }

@@ -58,32 +58,34 @@ extension NamespaceState {
 
     /// Asks for a record's attributes; the waiter is answered then.
     mutating func learn(_ place: Place, for waiter: NameWaiter) {
-        if learning[place.entry.number] != nil {
-            learning[place.entry.number]?.waiters.append(waiter)
-            return
-        }
+        let number = place.entry.number
+        if learning[number] == nil { ask(about: batch(from: place), in: place.directory) }
+        learning[number]?.waiters.append(waiter)
+    }
+
+    /// Starts questions about records of a directory.
+    private mutating func ask(about places: [Place], in directory: Directory) {
         var questions: [LearningQuestion] = []
-        for found in batch(from: place) {
-            let name = Array(found.listing.name(found.position))
-            let entry = found.entry
-            learning[entry.number] = Learning(directory: place.directory.number, name: name)
-            place.directory.learning += 1
+        for place in places {
+            let name = Array(place.listing.name(place.position))
+            let entry = place.entry
+            let number = entry.number
+            learning[number] = Learning(directory: directory.number, name: name)
+            directory.learning += 1
             let isMarkerless = entry.isDirectory && KeyEscape.form(of: name) == .more
             let etag: ETag? =
                 entry.isDirectory && entry.modified == Entry.unknownTime
-                ? nil : entry.etag.etag(texts: found.listing.texts)
-            let key = storedAt[entry.number] ?? key(of: found)
+                ? nil : entry.etag.etag(texts: place.listing.texts)
+            let key = storedAt[number] ?? key(of: place)
             if isMarkerless || key.bytes.count > Self.keyLimit {
-                let number = entry.number
                 deferred.append { namespace in
                     namespace.locked { $0.learned([number: .remembered(ObjectAttributes())]) }
                 }
             } else {
-                questions.append(LearningQuestion(number: entry.number, key: key, etag: etag))
+                questions.append(LearningQuestion(number: number, key: key, etag: etag))
             }
         }
-        learning[place.entry.number]?.waiters.append(waiter)
-        account(place.directory)
+        account(directory)
         let asked = questions
         if !asked.isEmpty { deferred.append { $0.ask(asked) } }
     }
@@ -95,8 +97,7 @@ extension NamespaceState {
         guard listing === directory.listing, !place.entry.flags.contains(.single) else {
             return [place]
         }
-        let isDirectory = place.entry.isDirectory
-        var walk = isDirectory ? directory.directoryWalk : directory.fileWalk
+        var walk = place.entry.isDirectory ? directory.directoryWalk : directory.fileWalk
         if walk.listing == listing.id, walk.from <= place.position,
             place.position <= walk.to + Self.skipLimit
         {
@@ -104,23 +105,58 @@ extension NamespaceState {
         } else {
             walk.window = isFirst(place) ? Self.windowLimit : 1
         }
-        var found = [place]
-        var position = place.position + 1
+        let found =
+            [place] + unknown(behind: place.position, like: place, limit: walk.window - 1)
+        walk.listing = listing.id
+        walk.from = place.position
+        walk.to = found.last?.position ?? place.position
+        keep(walk, of: place)
+        return found
+    }
+
+    /// A known record is looked up: a walk that has come half way asks for what is next.
+    mutating func walkOn(_ place: Place) {
+        guard configuration.readsMetadata, place.listing === place.directory.listing else { return }
+        var walk =
+            place.entry.isDirectory ? place.directory.directoryWalk : place.directory.fileWalk
+        guard walk.window == Self.windowLimit, walk.listing == place.listing.id,
+            walk.from <= place.position, place.position <= walk.to,
+            walk.from + walk.to <= place.position * 2
+        else { return }
+        let found = unknown(behind: walk.to, like: place, limit: walk.window)
+        guard let last = found.last else { return }
+        walk.from = walk.to
+        walk.to = last.position
+        keep(walk, of: place)
+        ask(about: found, in: place.directory)
+    }
+
+    private func keep(_ walk: LearningWalk, of place: Place) {
+        if place.entry.isDirectory {
+            place.directory.directoryWalk = walk
+        } else {
+            place.directory.fileWalk = walk
+        }
+    }
+
+    /// Records of the same kind whose attributes nobody has asked for.
+    private func unknown(behind position: Int, like place: Place, limit: Int) -> [Place] {
+        let listing = place.listing
+        let isDirectory = place.entry.isDirectory
+        var found: [Place] = []
+        var position = position + 1
         let end = min(listing.count, position + Self.searchLimit)
-        while position < end, found.count < walk.window {
+        while position < end, found.count < limit {
             let entry = listing.entries[position]
             if entry.isDirectory == isDirectory,
                 entry.flags.isDisjoint(with: [.known, .gone, .single, .moved, .suspect]),
                 learning[entry.number] == nil
             {
-                found.append(Place(directory: directory, listing: listing, position: position))
+                found.append(
+                    Place(directory: place.directory, listing: listing, position: position))
             }
             position += 1
         }
-        walk.listing = listing.id
-        walk.from = place.position
-        walk.to = found.last?.position ?? place.position
-        if isDirectory { directory.directoryWalk = walk } else { directory.fileWalk = walk }
         return found
     }
 

@@ -33,8 +33,8 @@ extension NamespaceState {
         }
         hold(place, lookups: 0)
         var entry = place.entry
-        let etag = entry.etag.etag(texts: place.listing.texts)
-        entry.etag = CompactETag(etag, texts: &target.listing.texts)
+        entry.etag = entry.etag.carried(
+            from: place.listing.texts, to: &target.listing.texts)
         entry.flags.subtract([.single, .suspect])
         entry.flags.insert(.local)
         entry.checked = checkedNow
@@ -45,6 +45,7 @@ extension NamespaceState {
         place.listing.held -= 1
         let new = put(entry, newName, in: target)
         target.listing.held += 1
+        if details[number] != nil { target.listing.detailed += 1 }
         inodes.update(number) {
             $0.parent = target.number
             $0.listing = target.listing.id
@@ -72,7 +73,7 @@ extension NamespaceState {
             directory.changedAt = nextRequest
             for name in directory.flights.keys { directory.flights[name]?.isOutdated = true }
             if directory.lister != nil { restartListing(of: directory) }
-            open += children[next]?.map(\.number).filter { $0 != next } ?? []
+            open += children[next]?.map(\.number).filter { $0 != next }.sorted() ?? []
         }
         for (asked, learn) in learning where moved.contains(learn.directory) {
             learning[asked]?.isOutdated = true

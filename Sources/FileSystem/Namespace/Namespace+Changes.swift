@@ -124,6 +124,13 @@ extension Namespace {
         return locked { $0.move(parent, name, newParent, newName, at: time) }
     }
 
+    /// The kernel's answer to an operation that made or changed a name.
+    func entryAnswer(_ attributes: FileAttributes) -> EntryAnswer {
+        let timeout = configuration.timeToLive ?? NamespaceState.forever
+        return EntryAnswer(
+            attributes: attributes, entryTimeout: timeout, attributesTimeout: timeout)
+    }
+
     // MARK: Keeping
 
     /// Keeps an inode in memory, whatever the kernel forgets. Pins are counted.

@@ -225,7 +225,10 @@ extension NamespaceState {
         if entry.flags.contains(.local) { return fullTimeout }
         if entry.flags.contains(.suspect) { return nil }
         var since: Duration?
-        if !entry.flags.contains(.single) { since = listing.finishedAt ?? now }
+        if !entry.flags.contains(.single) {
+            // Made here before the first listing, or just listed.
+            since = listing.finishedAt ?? (entry.checked == 0 ? now : nil)
+        }
         if entry.checked != 0 {
             // Wraps after 49 days; the difference stays right.
             let checked = now - .milliseconds(Int64(stamp(now) &- entry.checked))

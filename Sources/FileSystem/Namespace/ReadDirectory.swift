@@ -146,8 +146,14 @@ extension NamespaceState {
         _ listing: Listing, _ position: Int, _ directory: Directory, _ reply: any DirectoryReply
     ) -> Addition {
         let entry = listing.entries[position]
-        if !entry.flags.isDisjoint(with: [.single, .gone]) { return .skipped }
+        if entry.flags.contains(.single) { return .skipped }
         let name = listing.name(position)
+        if entry.flags.contains(.gone) {
+            // In an older snapshot the name may have come back as something else.
+            guard listing !== directory.listing, let today = self.place(of: name, in: directory),
+                today.entry.flags.isDisjoint(with: .gone)
+            else { return .skipped }
+        }
         let nextOffset = UInt64(position) + 3
         var place = Place(directory: directory, listing: listing, position: position)
         if listing !== directory.listing || entry.flags.contains(.moved) {

@@ -137,16 +137,17 @@ extension NamespaceState {
         var entry = place.entry
         let name = place.listing.name(place.position)
         // A name that has another record by now keeps that one findable.
-        let newer = isListed ? nil : listing.find(name)
-        let etag = entry.etag.etag(texts: place.listing.texts)
-        entry.etag = CompactETag(etag, texts: &listing.texts)
+        let isNewest =
+            isListed
+            || listing.find(name) == nil && place.listing.find(name) == place.position
+        entry.etag = entry.etag.carried(from: place.listing.texts, to: &listing.texts)
         if isListed { entry.flags.remove(.single) } else { entry.flags.insert(.single) }
         if details[entry.number] != nil { listing.detailed += 1 }
-        if newer != nil { entry.flags.insert(.gone) }
+        if !isNewest { entry.flags.insert(.gone) }
         place.listing.entries[place.position].flags.subtract([.held, .local])
         place.listing.entries[place.position].flags.insert(.moved)
         place.listing.held -= 1
-        let position = listing.append(entry, name: name, findable: newer == nil)
+        let position = listing.append(entry, name: name, findable: isNewest)
         listing.held += 1
         inodes.update(entry.number) {
             $0.listing = listing.id
@@ -173,8 +174,7 @@ extension NamespaceState {
         if let old, old.entry.isDirectory == finding.isDirectory {
             entry.number = old.entry.number
             entry.modified = old.entry.modified
-            entry.etag = CompactETag(
-                old.entry.etag.etag(texts: old.listing.texts), texts: &listing.texts)
+            entry.etag = old.entry.etag.carried(from: old.listing.texts, to: &listing.texts)
             entry.flags = old.entry.flags.intersection(.known)
             fill(&entry, finding, in: listing)
             if details[entry.number] != nil { listing.detailed += 1 }
@@ -195,9 +195,20 @@ extension NamespaceState {
             entry.number = nextInode
             nextInode += 1
             fill(&entry, finding, in: listing)
+            if let old, single, old.listing === listing, old.entry.flags.contains(.held) {
+                carry(old, to: listing)
+            }
         }
-        if single { entry.flags.insert(.single) }
-        let position = listing.append(entry, name: name)
+        let position: Int
+        if single, let slot = listing.find(name),
+            listing.entries[slot].flags.isDisjoint(with: [.single, .held])
+        {
+            // A walk under way meets the name once, where it was.
+            position = put(entry, name, in: directory).position
+        } else {
+            if single { entry.flags.insert(.single) }
+            position = listing.append(entry, name: name)
+        }
         if entry.flags.contains(.held) {
             inodes.update(entry.number) {
                 $0.listing = listing.id

@@ -67,7 +67,8 @@ extension NamespaceState {
         if directory.lister?.isAhead == true { aheadInFlight -= 1 }
         used(directory)
         directory.lister = nil
-        let waiting = directory.waiters + directory.flights.values.flatMap(\.waiters)
+        let flights = directory.flights.values.sorted { $0.id < $1.id }
+        let waiting = directory.waiters + flights.flatMap(\.waiters)
         directory.waiters = []
         directory.flights = [:]
         for waiter in waiting { answerAbsent(waiter, timeout: .zero) }
