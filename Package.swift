@@ -81,7 +81,7 @@ let package = Package(
             name: "pail",
             dependencies: [
                 "Fuse", "FileSystem", "BlockStore", "S3", "Transport", "Buffers", "Scheduling",
-                "Operations", "CPlatform",
+                "Operations", "CPlatform", "ContentTypes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],

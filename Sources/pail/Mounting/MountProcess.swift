@@ -67,6 +67,7 @@ struct MountProcess {
         Watchdog.start(logger)
         session.unmount()
         fileSystem.shutdown()
+        parts.attributes?.write()
         parts.blocks?.close()
         rooms.close()
         parts.staging?.close()

@@ -46,6 +46,7 @@ final class Rooms: Sendable {
         var fileSystem: FileSystem
         var blocks: DiskBlockStore?
         var staging: DiskStaging?
+        var attributes: IndexedAttributes?
     }
 
     /// The client of the proven source.
@@ -74,13 +75,23 @@ final class Rooms: Sendable {
             directoryMode: configuration.directoryMode,
             mountTime: scheduler.unixTime.components.seconds * 1_000_000_000,
             readsMetadata: changes != nil)
+        // A read-only mount shows what listings tell, and asks for no object's metadata.
+        let directory = changes == nil ? nil : configuration.stagingDirectory
+        let attributes = directory.map { directory in
+            IndexedAttributes(
+                index: DiskAttributeIndex(directory: directory, logger: logger),
+                store: client.storeName, scheduler: scheduler)
+        }
         let fileSystem = FileSystem(
             configuration: FileSystemConfiguration(
                 namespace: namespace, storeName: client.storeName),
             store: client, blocks: blocks, changes: changes?.rooms(client),
+            attributes: attributes ?? BoundedAttributeMemory(),
             pool: BufferPool(limit: configuration.memoryLimit),
             scheduler: scheduler, notifier: notifier, logger: logger)
-        return Parts(fileSystem: fileSystem, blocks: blocks, staging: changes?.staging)
+        return Parts(
+            fileSystem: fileSystem, blocks: blocks, staging: changes?.staging,
+            attributes: attributes)
     }
 
     /// Ends requests and threads.

@@ -1,7 +1,9 @@
 // What a mount needs to write: a staging area, and the permission to write.
 
 import BlockStore
+import ContentTypes
 import FileSystem
+import Glibc
 import Logging
 import S3
 
@@ -72,8 +74,24 @@ struct WritingSetup {
         }
     }
 
+    /// The machine's own types of names, over the built-in ones.
+    private static func contentTypes() -> ContentTypes {
+        let fd = unsafe open("/etc/mime.types", O_RDONLY | O_CLOEXEC)
+        guard fd >= 0 else { return ContentTypes() }
+        defer { close(fd) }
+        var text = [UInt8](repeating: 0, count: ContentTypes.mostBytes)
+        let count = unsafe text.withUnsafeMutableBytes { memory in
+            unsafe read(fd, memory.baseAddress, memory.count)
+        }
+        return ContentTypes(mimeTypes: Array(text.prefix(max(count, 0))))
+    }
+
     /// The rooms of the file system's writing half.
     func rooms(_ client: S3Client) -> WritingRooms {
-        WritingRooms(configuration: WritingConfiguration(), store: client, staging: staging)
+        let types = Self.contentTypes()
+        let configuration = WritingConfiguration(contentType: { key in
+            types.type(of: Array(key.bytes[(key.bytes.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0)...]))
+        })
+        return WritingRooms(configuration: configuration, store: client, staging: staging)
     }
 }
