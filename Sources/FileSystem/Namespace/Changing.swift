@@ -158,9 +158,7 @@ extension NamespaceState {
                 contents.removed.insert(name)
             }
         }
-        for child in wanted where directories[child]?.parent == number && child != number {
-            contents.hasLocalNames = true
-        }
+        if directory.wantedChildren > 0 { contents.hasLocalNames = true }
         var isFull = contents.hasLocalNames
         for listing in [directory.listing, directory.previous] where !isFull {
             guard let listing else { continue }

@@ -126,7 +126,7 @@ extension NamespaceState {
     }
 
     private func isPresentHere(_ place: Place) -> Bool {
-        guard !wanted.isEmpty, !place.entry.flags.contains(.gone) else { return false }
+        guard wanted > 0, !place.entry.flags.contains(.gone) else { return false }
         let name = Array(place.listing.name(place.position))
         guard case .present(let found) = localTruth(name, in: place.directory) else { return false }
         return found.entry.number == place.entry.number
