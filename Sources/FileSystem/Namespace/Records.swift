@@ -226,7 +226,11 @@ extension NamespaceState {
             fill(&entry, marker, in: listing)
         case .file(let size, let etag, let modified, let storageClass):
             let etag = CompactETag(etag, texts: &listing.texts)
-            if entry.etag != etag { entry.flags.remove(.known) }
+            if entry.etag != etag {
+                entry.flags.remove(.known)
+                // Nobody will ask what the new version says.
+                if !configuration.readsMetadata { details[entry.number] = nil }
+            }
             entry.size = size
             entry.modified = modified
             entry.etag = etag
