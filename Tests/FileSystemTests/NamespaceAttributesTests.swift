@@ -170,6 +170,21 @@ import Testing
         #expect(next.lookup("f")?.permissions == 0o600 && next.store.count(.head) == 0)
     }
 
+    @Test func aMarkerPutHereIsKnown() throws {
+        let world = NamespaceWorld(readsMetadata: true)
+        let made = try #require(world.add("d", NamespaceWorld.folder))
+        world.publish(made.inode, "")
+        #expect(world.namespace.marker(of: made.inode) == .present)
+        #expect(world.namespace.isSettled(1))
+        for _ in 0..<2 {
+            world.scheduler.advance(by: .seconds(61))
+            _ = try world.list()
+            _ = try world.list(made.inode)
+            #expect(world.lookup("d") == made)
+        }
+        #expect(world.store.count(.head) == 0 && world.broken == [])
+    }
+
     @Test func aHeadThatFails() throws {
         let world = NamespaceWorld(readsMetadata: true)
         for name in ["a", "b", "c"] { put(world, name, Self.posix) }

@@ -38,7 +38,7 @@ final class ChangeFuzz {
     var walks: [(handle: HandleNumber, start: Duration, rows: [String], offset: UInt64)] = []
 
     init(seed: UInt64) {
-        generator = SeededGenerator(seed: seed &* 104_729)
+        generator = SeededGenerator(seed: seed &* 1_299_709)
         ttl = [.zero, .seconds(1), .seconds(1), .seconds(5)][Int(seed % 4)]
         world = NamespaceWorld(
             seed: seed, ttl: ttl, memoryLimit: seed % 3 == 0 ? 2000 : 1 << 20,

@@ -129,6 +129,19 @@ import Testing
         #expect(world.namespace.version(of: file.inode)?.size == 100)
     }
 
+    @Test func aVersionFromElsewhereHasItsOwnAttributes() throws {
+        let world = World()
+        let made = try #require(world.add("f", World.file(1)))
+        world.publish(made.inode, "1")
+        world.scheduler.advance(by: .seconds(61))
+        #expect(world.lookup("f") == made)
+        world.put("f", "22")
+        world.scheduler.advance(by: .seconds(61))
+        let other = try #require(world.lookup("f"))
+        #expect(other.inode == made.inode && other.size == 2 && other.permissions == 0o644)
+        #expect(other.modified == world.store.object(ObjectKey("f"))?.modified)
+    }
+
     @Test func furtherChangesOutliveAPublish() throws {
         let world = World()
         let inode = try #require(world.add("f", World.file(2))).inode

@@ -105,17 +105,20 @@ extension NamespaceState {
             unlinked[number]?.version = version
             return
         }
-        guard let place = place(of: number), !place.entry.isDirectory else { return }
+        guard let place = place(of: number) else { return }
+        let isDirectory = place.entry.isDirectory
         let ownKey = key(of: place)
         var entry = place.entry
         entry.etag = CompactETag(version.etag, texts: &place.listing.texts)
-        entry.size = version.size
+        entry.size = isDirectory ? 0 : version.size
         entry.modified = version.modified
         entry.storageClass = index(of: version.storageClass)
         place.listing.entries[place.position] = entry
-        storedAt[number] = version.key == ownKey ? nil : version.key
+        if !isDirectory {
+            storedAt[number] = version.key == ownKey ? nil : version.key
+            owned.insert(number)
+        }
         details[number]?.isUnpublished = false
-        owned.insert(number)
         heads.remove(number)
         guard settles else { return }
         details[number]?.size = nil
@@ -158,9 +161,7 @@ extension NamespaceState {
                 contents.removed.insert(name)
             }
         }
-        for child in wanted where directories[child]?.parent == number && child != number {
-            contents.hasLocalNames = true
-        }
+        if directory.wantedChildren > 0 { contents.hasLocalNames = true }
         var isFull = contents.hasLocalNames
         for listing in [directory.listing, directory.previous] where !isFull {
             guard let listing else { continue }

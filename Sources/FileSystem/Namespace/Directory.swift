@@ -48,6 +48,10 @@ final class Directory {
     var changes: [[UInt8]: LocalChange] = [:]
     /// Something was removed here: it goes on existing, though it may have been the last.
     var isKept = false
+    /// Directories in it that are wanted.
+    var wantedChildren = 0
+    /// It goes on existing whatever the bucket shows, for what is in it or was.
+    var isWanted = false
     /// Requests from this number on were made after the last change.
     var changedAt: UInt64 = 0
     /// When names last changed here, in nanoseconds since 1970.

@@ -60,8 +60,18 @@ extension NamespaceState {
     /// The rules of changes made here.
     private func brokenChanges() -> [String] {
         var broken: [String] = []
-        let expected = directories.values.filter { $0.isKept || !$0.changes.isEmpty }
-        if Set(expected.map(\.number)) != wanted { broken.append("wanted directories") }
+        var children: [InodeNumber: Int] = [:]
+        for directory in directories.values where directory.isWanted {
+            if directory.number != Self.rootInode { children[directory.parent, default: 0] += 1 }
+        }
+        for directory in directories.values {
+            let count = children[directory.number] ?? 0
+            let isWanted = directory.isKept || !directory.changes.isEmpty || count > 0
+            if count != directory.wantedChildren || isWanted != directory.isWanted {
+                broken.append("directory \(directory.number) is wanted wrongly")
+            }
+        }
+        if directories.values.count(where: \.isWanted) != wanted { broken.append("wanted") }
         for directory in directories.values {
             for (name, change) in directory.changes {
                 let place = place(of: name, in: directory)

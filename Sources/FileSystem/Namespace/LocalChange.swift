@@ -29,7 +29,7 @@ extension NamespaceState {
 
     /// What is true here of a name; nil when the bucket rules.
     func localTruth(_ name: [UInt8], in directory: Directory) -> LocalTruth? {
-        guard !wanted.isEmpty else { return nil }
+        guard wanted > 0 else { return nil }
         if let change = directory.changes[name] {
             guard change.isPresent else { return .absent }
             if let place = place(of: name, in: directory), !place.entry.flags.contains(.gone) {
@@ -43,12 +43,10 @@ extension NamespaceState {
 
     /// Whether a record is a directory that must go on existing for what is in it, or was.
     func isWanted(_ place: Place) -> Bool {
-        guard !wanted.isEmpty, place.entry.isDirectory, !place.entry.flags.contains(.gone) else {
+        guard wanted > 0, place.entry.isDirectory, !place.entry.flags.contains(.gone) else {
             return false
         }
-        let sought = place.entry.number
-        guard directories[sought] != nil else { return false }
-        return wanted.contains { isInside($0, sought) }
+        return directories[place.entry.number]?.isWanted == true
     }
 
     /// Whether a directory is another one or lies below it.
@@ -83,11 +81,19 @@ extension NamespaceState {
         learning[number]?.isOutdated = true
     }
 
+    /// Brings up to date whether a directory and those above it are wanted.
     mutating func updateWanted(_ directory: Directory) {
-        if directory.isKept || !directory.changes.isEmpty {
-            wanted.insert(directory.number)
-        } else {
-            wanted.remove(directory.number)
+        var directory = directory
+        while true {
+            let isWanted =
+                directory.isKept || !directory.changes.isEmpty || directory.wantedChildren > 0
+            guard isWanted != directory.isWanted else { return }
+            directory.isWanted = isWanted
+            wanted += isWanted ? 1 : -1
+            guard directory.number != Self.rootInode, let parent = directories[directory.parent]
+            else { return }
+            parent.wantedChildren += isWanted ? 1 : -1
+            directory = parent
         }
     }
 
@@ -201,7 +207,7 @@ extension NamespaceState {
     /// Whether something here needs an inode, whatever the kernel has forgotten.
     func isNeeded(_ number: InodeNumber) -> Bool {
         if pins[number] != nil { return true }
-        guard !wanted.isEmpty, let place = place(of: number) else { return false }
+        guard wanted > 0, let place = place(of: number) else { return false }
         if place.entry.flags.contains(.local) { return true }
         guard !place.directory.changes.isEmpty, !place.entry.flags.contains(.gone) else {
             return false

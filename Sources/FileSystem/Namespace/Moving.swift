@@ -59,6 +59,16 @@ extension NamespaceState {
         return .success(Moved(inode: number, replaced: replaced))
     }
 
+    private mutating func reparent(_ directory: Directory, to parent: Directory) {
+        if directory.isWanted, let former = directories[directory.parent] {
+            former.wantedChildren -= 1
+            updateWanted(former)
+            parent.wantedChildren += 1
+            updateWanted(parent)
+        }
+        directory.parent = parent.number
+    }
+
     /// Brings the prefixes below a renamed directory up to date.
     private mutating func relocate(_ number: InodeNumber) {
         guard directories[number] != nil else { return }
@@ -68,7 +78,9 @@ extension NamespaceState {
         while let next = open.popLast() {
             guard let directory = directories[next], let place = place(of: next) else { continue }
             moved.insert(next)
-            directory.parent = place.directory.number
+            if directory.parent != place.directory.number {
+                reparent(directory, to: place.directory)
+            }
             (directory.prefix, directory.spelt) = prefix(at: place)
             directory.changedAt = nextRequest
             for name in directory.flights.keys { directory.flights[name]?.isOutdated = true }

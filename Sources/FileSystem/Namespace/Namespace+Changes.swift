@@ -83,7 +83,7 @@ extension Namespace {
         locked { $0.change(inode, change) }
     }
 
-    /// The bucket has this version of the file. When `version.key` is the key of the inode's
+    /// The bucket has this version of the file, or of the directory's marker. When `version.key` is the key of the inode's
     /// present name, that name is settled; else (renamed meanwhile) reads of the inode find the
     /// version under `version.key` until the new name is settled. A removed inode only takes note.
     ///

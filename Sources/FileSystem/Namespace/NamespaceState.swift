@@ -32,8 +32,8 @@ struct NamespaceState: @unchecked Sendable {
     var storedAt: [InodeNumber: ObjectKey] = [:]
     /// Inodes that got a version from here.
     var owned: Set<InodeNumber> = []
-    /// Directories that go on existing whatever the bucket shows.
-    var wanted: Set<InodeNumber> = []
+    /// How many directories are wanted, the root included: without one there are no changes.
+    var wanted = 0
     var storageClasses: [StorageClass] = [.standard]
     var walks: [Walk] = []
     /// Listings ahead of a walk under way.

@@ -126,7 +126,7 @@ extension NamespaceState {
     }
 
     private func isPresentHere(_ place: Place) -> Bool {
-        guard !wanted.isEmpty, !place.entry.flags.contains(.gone) else { return false }
+        guard wanted > 0, !place.entry.flags.contains(.gone) else { return false }
         let name = Array(place.listing.name(place.position))
         guard case .present(let found) = localTruth(name, in: place.directory) else { return false }
         return found.entry.number == place.entry.number
@@ -226,7 +226,11 @@ extension NamespaceState {
             fill(&entry, marker, in: listing)
         case .file(let size, let etag, let modified, let storageClass):
             let etag = CompactETag(etag, texts: &listing.texts)
-            if entry.etag != etag { entry.flags.remove(.known) }
+            if entry.etag != etag {
+                entry.flags.remove(.known)
+                // Nobody will ask what the new version says.
+                if !configuration.readsMetadata { details[entry.number] = nil }
+            }
             entry.size = size
             entry.modified = modified
             entry.etag = etag

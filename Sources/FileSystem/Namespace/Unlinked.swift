@@ -75,8 +75,10 @@ extension NamespaceState {
         for reader in directory.readers { deferred.append { _ in reader.reply.finish() } }
         directory.readers = []
         idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
+        directory.isKept = false
+        directory.changes = [:]
+        updateWanted(directory)
         directories[number] = nil
-        wanted.remove(number)
         walks.removeAll { $0.last == number }
     }
 
