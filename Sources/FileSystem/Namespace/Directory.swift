@@ -93,8 +93,8 @@ struct Lister {
     /// The page whose answer is next; answers that overtook it wait in `early`.
     var page = 0
     var early: [Int: Result<ListPage, StoreError>] = [:]
-    /// The page behind which nothing was asked for, as nobody was waiting.
-    var stoppedBehind: Int?
+    /// The tokens of the pages asked for and not taken yet, but for the first page.
+    var asked: [Int: String] = [:]
     /// Counts in the walk-ahead's requests in flight.
     var isAhead = false
     var builder: ListingBuilder

@@ -6,6 +6,7 @@
 // true as long as the listing lives: that is what d_off counts. Not Sendable; under the namespace's
 // lock.
 
+import Glibc
 import Operations
 import S3
 
@@ -56,13 +57,34 @@ final class Listing {
     /// The newest record of a name, also when it is gone; nil when it was never seen here.
     func find(_ name: some RandomAccessCollection<UInt8>) -> Int? {
         guard !slots.isEmpty else { return nil }
-        var slot = Self.hash(name) & (slots.count - 1)
-        while slots[slot] != 0 {
-            let position = Int(slots[slot]) - 1
-            if self.name(position).elementsEqual(name) { return position }
+        let slot = slot(of: name)
+        return slots[slot] == 0 ? nil : Int(slots[slot]) - 1
+    }
+
+    /// The slot that holds a name, or the empty one where it would be.
+    private func slot(of name: some RandomAccessCollection<UInt8>) -> Int {
+        let start = Self.hash(name) & (slots.count - 1)
+        let found = name.withContiguousStorageIfAvailable { unsafe slot(of: $0, from: start) }
+        if let found { return found }
+        return unsafe Array(name).withUnsafeBufferPointer { unsafe slot(of: $0, from: start) }
+    }
+
+    private func slot(of name: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        var slot = start
+        while slots[slot] != 0, unsafe !isNamed(Int(slots[slot]) - 1, name) {
             slot = (slot + 1) & (slots.count - 1)
         }
-        return nil
+        return slot
+    }
+
+    private func isNamed(_ position: Int, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard Int(entries[position].nameCount) == name.count, let bytes = name.baseAddress else {
+            return name.isEmpty && entries[position].nameCount == 0
+        }
+        let start = Int(entries[position].nameStart)
+        return unsafe names.withUnsafeBufferPointer {
+            unsafe memcmp($0.baseAddress! + start, bytes, name.count) == 0
+        }
     }
 
     /// Appends a record under a name; a record of that name that was here is no longer found.
@@ -106,9 +128,10 @@ final class Listing {
     }
 
     private func index(_ position: Int) {
-        if entries.count * 4 > slots.count * 3 {
+        // Half full at most: names that are not here are looked for more often than those that are.
+        if entries.count * 2 > slots.count {
             var size = max(8, slots.count)
-            while entries.count * 4 > size * 3 { size *= 2 }
+            while entries.count * 2 > size { size *= 2 }
             let old = slots
             slots = Array(repeating: 0, count: size)
             for value in old where value != 0 { place(Int(value) - 1) }
@@ -117,12 +140,6 @@ final class Listing {
     }
 
     private func place(_ position: Int) {
-        let name = name(position)
-        var slot = Self.hash(name) & (slots.count - 1)
-        while slots[slot] != 0 {
-            if self.name(Int(slots[slot]) - 1) == name { break }
-            slot = (slot + 1) & (slots.count - 1)
-        }
-        slots[slot] = UInt32(position) + 1
+        slots[slot(of: name(position))] = UInt32(position) + 1
     }
 }

@@ -191,7 +191,8 @@ extension NamespaceState {
                 settle(directory, name, Finding(head), head: head)
             }
         case .failure(let error) where error.kind == .notFound:
-            if let listError, listError.kind != .accessDenied {
+            // A refused LIST does not say that there is no directory of the name.
+            if let listError {
                 fail(directory, name, listError)
             } else {
                 settle(directory, name, nil)

@@ -234,7 +234,9 @@ extension NamespaceState {
             let checked = now - .milliseconds(Int64(stamp(now) &- entry.checked))
             since = max(since ?? checked, checked)
         }
-        return since.flatMap(remaining(since:))
+        // No closure over self: that would copy the whole state.
+        guard let since else { return nil }
+        return remaining(since: since)
     }
 
     /// For how long the names that are not in a directory may be believed missing.

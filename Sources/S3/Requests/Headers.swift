@@ -4,13 +4,16 @@ internal import Transport
 
 enum Headers {
     /// An ETag without quotes; a weak one without its mark.
-    static func unquoted(_ text: String) -> String {
-        var rest = Substring(text)
-        if rest.hasPrefix("W/") { rest = rest.dropFirst(2) }
-        if rest.utf8.count >= 2, rest.utf8.first == 0x22, rest.utf8.last == 0x22 {
+    static func unquoted(_ text: String) -> String { unquoted(Array(text.utf8)) }
+
+    /// As above, from the bytes of a document.
+    static func unquoted(_ text: [UInt8]) -> String {
+        var rest = text[...]
+        if rest.starts(with: "W/".utf8) { rest = rest.dropFirst(2) }
+        if rest.count >= 2, rest.first == 0x22, rest.last == 0x22 {
             rest = rest.dropFirst().dropLast()
         }
-        return String(rest)
+        return String(decoding: rest, as: UTF8.self)
     }
 
     /// A value as signatures see it, and so as it is sent: without spaces around it, and one where
