@@ -6,7 +6,7 @@
 //
 // Locks: `disk`, held while files are opened and records read or written; then `state`, under which
 // only memory is touched; then the leaves. `present` and `store` take `state` only, so that they
-// never wait for the disk. Data is read and written under neither.
+// never wait for the disk. Data is read and written under neither. `writing` goes with none of them.
 
 import CPlatform
 import Glibc
@@ -35,7 +35,6 @@ final class StoredObject: CachedObject {
         var isQueued = false
         /// In the store's list of what the next flush tells of.
         var isTouched = false
-        var bytes: Int64 = 0
         var wroteSinceFlush = false
         var lastUse: Duration = .zero
     }
@@ -44,6 +43,9 @@ final class StoredObject: CachedObject {
     let identity: ObjectIdentity
     let name: ObjectName
     let disk = Mutex<Void>(())
+    /// Held while a large object's data is written: a file system lets one writer in at a time where it
+    /// allocates blocks, and the others spin. Here they sleep, with their checksums done.
+    let writing = Mutex<Void>(())
     let state: Mutex<State>
 
     init(store: DiskBlockStore, identity: ObjectIdentity, name: ObjectName, mayExist: Bool) {
@@ -166,7 +168,11 @@ final class StoredObject: CachedObject {
                 guard state.files === files, let (mine, index) = find(block, state) else { return }
                 mine.copy(index, from: group, 0)
             }
-            if wrong & ~absent != 0 { writeRecords(block, group.record(0), files) }
+            // A record that is not in the file any more would take room that nobody claimed.
+            if wrong & ~absent != 0, record.count == MapFormat.recordSize {
+                writeRecords(block, group.record(0), files)
+                _ = files.cutIfRemoved()
+            }
             return wrong | absent == 0
         }
     }
