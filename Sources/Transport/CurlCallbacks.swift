@@ -36,13 +36,13 @@ func curlSend(
 ) -> Int {
     guard let transfer = unsafe transfer(context) else { return Int(CURL_READFUNC_ABORT) }
     let space = unsafe UnsafeMutableRawBufferPointer(start: data, count: size * count)
-    return unsafe transfer.send(into: space)
+    return unsafe transfer.send(into: space) ?? Int(CURL_READFUNC_ABORT)
 }
 
 /// CURLOPT_SEEKFUNCTION: libcurl rewinds the body before it sends it again.
 func curlSeek(_ context: UnsafeMutableRawPointer?, _ offset: curl_off_t, _ origin: Int32) -> Int32 {
     guard let transfer = unsafe transfer(context), origin == SEEK_SET,
-        transfer.seek(to: Int(offset))
+        transfer.seek(to: Int64(offset))
     else { return Int32(CURL_SEEKFUNC_FAIL) }
     return Int32(CURL_SEEKFUNC_OK)
 }

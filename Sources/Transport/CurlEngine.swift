@@ -105,7 +105,7 @@ final class CurlEngine {
     private func begin(_ transfer: CurlTransfer) {
         let isLarge =
             transfer.request.expectedBody >= Self.largeBody
-            || (transfer.request.body?.count ?? 0) >= Int(Self.largeBody)
+            || (transfer.request.bodySize ?? 0) >= Self.largeBody
         let pooled = isLarge ? largeHandles.popLast() : smallHandles.popLast()
         guard let handle = pooled ?? EasyHandle(configuration: configuration, isLarge: isLarge)
         else {

@@ -18,7 +18,7 @@ final class CurlTransfer: HTTPTask, @unchecked Sendable {
     var isFinished: Bool { receiver == nil }
     private var parser = HeadParser()
     private var failure: HTTPTransportError?
-    private var sent = 0
+    private var sent: Int64 = 0
     private let started: ContinuousClock.Instant
     private var firstByte: ContinuousClock.Instant?
 
@@ -99,22 +99,32 @@ final class CurlTransfer: HTTPTask, @unchecked Sendable {
         return false
     }
 
-    /// Copies the next bytes of the request's body; 0 at its end.
-    func send(into space: UnsafeMutableRawBufferPointer) -> Int {
-        guard let body = request.body else { return 0 }
-        let count = min(space.count, body.count - sent)
+    /// Copies the next bytes of the request's body; 0 at its end, nil to end the request.
+    func send(into space: UnsafeMutableRawBufferPointer) -> Int? {
+        guard !isCancelled.load(ordering: .relaxed) else { return nil }
+        let count = Int(min(Int64(space.count), (request.bodySize ?? 0) - sent))
         guard count > 0 else { return 0 }
-        let range = sent..<sent + count
-        unsafe body.withUnsafeBytes { bytes in
-            unsafe space.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+        let memory = unsafe UnsafeMutableRawBufferPointer(rebasing: space[..<count])
+        if let source = request.source {
+            guard unsafe source.read(at: sent, into: memory) else {
+                failure = HTTPTransportError(
+                    kind: .bodyUnreadable, message: "the request's body could not be read")
+                return nil
+            }
+        } else if let body = request.body {
+            let range = Int(sent)..<Int(sent) + count
+            unsafe body.withUnsafeBytes { bytes in
+                unsafe memory.copyMemory(from: UnsafeRawBufferPointer(rebasing: bytes[range]))
+            }
         }
-        sent += count
+        sent += Int64(count)
+        if sent == request.bodySize { handle?.waitForAnswer(of: request) }
         return count
     }
 
     /// Goes back (or ahead) in the request's body, for libcurl's own retry on a fresh connection.
-    func seek(to offset: Int) -> Bool {
-        guard offset >= 0, offset <= request.body?.count ?? 0 else { return false }
+    func seek(to offset: Int64) -> Bool {
+        guard offset >= 0, offset <= request.bodySize ?? 0 else { return false }
         sent = offset
         return true
     }

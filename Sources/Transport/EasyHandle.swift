@@ -18,10 +18,13 @@ import Glibc
     private let errorBuffer: UnsafeMutablePointer<CChar>
     private var headers: UnsafeMutablePointer<curl_slist>?
     private let debug: DebugLines?
+    private let stallTime: Duration
 
     /// Bytes read from a socket at once: for bodies of some MiB, and for small answers.
     private static let largeBuffer = 256 << 10
     private static let smallBuffer = 32 << 10
+    /// Bytes of a large body that are read and written to a socket at once.
+    private static let uploadBuffer = 512 << 10
 
     var id: ID { unsafe ID(pointer) }
 
@@ -33,6 +36,7 @@ import Glibc
         unsafe errorBuffer = .allocate(capacity: Int(CURL_ERROR_SIZE))
         unsafe errorBuffer.initialize(repeating: 0, count: Int(CURL_ERROR_SIZE))
         unsafe headers = nil
+        stallTime = configuration.stallTime
         debug = configuration.debug.map { DebugLines(sink: $0) }
         setShared(configuration)
         setCallbacks()
@@ -77,7 +81,18 @@ import Glibc
         // Metadata services of the machine itself are never behind a proxy.
         set(CURLOPT_PROXY, RequestCheck.isLinkLocal(request.url) ? "" : nil)
         setMethod(request)
+        setStallTime(stallTime)
+        if request.source == nil { waitForAnswer(of: request) }
         return setHeaders(request)
+    }
+
+    /// The server has the whole request: from here on it may take the request's `answerTime`.
+    func waitForAnswer(of request: HTTPRequest) {
+        if let time = request.answerTime, time > stallTime { setStallTime(time) }
+    }
+
+    private func setStallTime(_ time: Duration) {
+        set(CURLOPT_LOW_SPEED_TIME, max(1, time.milliseconds / 1000))
     }
 
     /// Frees what the request needed, and forgets its transfer.
@@ -96,17 +111,17 @@ import Glibc
         set(CURLOPT_HTTPGET, 1)
         set(CURLOPT_CUSTOMREQUEST, nil as String?)
         switch request.method {
-        case "GET" where request.body == nil:
+        case "GET" where request.bodySize == nil:
             break
         case "HEAD":
             set(CURLOPT_NOBODY, 1)
         default:
             set(CURLOPT_CUSTOMREQUEST, request.method)
             // A PUT or POST without a body still says Content-Length: 0.
-            guard request.body != nil || ["PUT", "POST"].contains(request.method) else { break }
+            guard request.bodySize != nil || ["PUT", "POST"].contains(request.method) else { break }
             set(CURLOPT_UPLOAD, 1)
             unsafe _ = pail_curl_set_offset(
-                pointer, CURLOPT_INFILESIZE_LARGE, curl_off_t(request.body?.count ?? 0))
+                pointer, CURLOPT_INFILESIZE_LARGE, curl_off_t(request.bodySize ?? 0))
         }
     }
 
@@ -145,11 +160,10 @@ import Glibc
         set(CURLOPT_TCP_KEEPINTVL, 15)
         set(CURLOPT_DNS_CACHE_TIMEOUT, 60)
         set(CURLOPT_BUFFERSIZE, isLarge ? Self.largeBuffer : Self.smallBuffer)
-        if isLarge { set(CURLOPT_UPLOAD_BUFFERSIZE, Self.largeBuffer) }
+        if isLarge { set(CURLOPT_UPLOAD_BUFFERSIZE, Self.uploadBuffer) }
 
         set(CURLOPT_CONNECTTIMEOUT_MS, max(1, configuration.connectTimeout.milliseconds))
         set(CURLOPT_LOW_SPEED_LIMIT, configuration.stallRate)
-        set(CURLOPT_LOW_SPEED_TIME, max(1, configuration.stallTime.milliseconds / 1000))
 
         set(CURLOPT_SSL_VERIFYPEER, 1)
         set(CURLOPT_SSL_VERIFYHOST, 2)

@@ -34,6 +34,11 @@ public struct HTTPRequest: Sendable {
     public var headers: [(name: String, value: String)]
     /// Sent as the body (PUT, POST); nil for none.
     public var body: [UInt8]?
+    /// Sent as the body instead of `body`, read while it is sent.
+    public var source: (any HTTPBodySource)?
+    /// How long the server may be silent once it has the whole request, where that is more than the
+    /// transport's `stallTime`: it may have work to do before it answers.
+    public var answerTime: Duration?
     /// The request fails with `.timedOut` when it is not finished by then. Nil: no limit.
     public var timeout: Duration?
     /// Bytes of body the caller expects, a hint for socket buffers. 0 when unknown.
@@ -41,15 +46,33 @@ public struct HTTPRequest: Sendable {
 
     public init(
         method: String, url: String, headers: [(name: String, value: String)] = [],
-        body: [UInt8]? = nil, timeout: Duration? = nil, expectedBody: Int64 = 0
+        body: [UInt8]? = nil, source: (any HTTPBodySource)? = nil, answerTime: Duration? = nil,
+        timeout: Duration? = nil, expectedBody: Int64 = 0
     ) {
         self.method = method
         self.url = url
         self.headers = headers
         self.body = body
+        self.source = source
+        self.answerTime = answerTime
         self.timeout = timeout
         self.expectedBody = expectedBody
     }
+
+    /// Bytes of the request's body; nil when it has none.
+    var bodySize: Int64? { source?.size ?? body.map { Int64($0.count) } }
+}
+
+/// A request's body that is read while it is sent.
+public protocol HTTPBodySource: AnyObject, Sendable {
+    /// Bytes.
+    var size: Int64 { get }
+    /// Copies `memory.count` bytes from `offset` on, never past the end. Called on the transport's
+    /// thread, in order, but again from an earlier offset when libcurl has to send the body anew.
+    /// Must not block.
+    ///
+    /// - Returns: false when the bytes cannot be had: the request ends with `.bodyUnreadable`.
+    func read(at offset: Int64, into memory: UnsafeMutableRawBufferPointer) -> Bool
 }
 
 /// Status and headers of a response.
@@ -95,6 +118,8 @@ public struct HTTPTransportError: Error, Hashable, Sendable {
         case certificate
         /// TLS broke otherwise.
         case tls
+        /// The request's body source could not be read.
+        case bodyUnreadable
         case cancelled, badURL, other
     }
 

@@ -110,6 +110,7 @@ final class FakeServer: HTTPTransport, Sendable {
     let clock: FakeClock
     private let answer: @Sendable (HTTPRequest, Int) -> FakeAnswer
     private let log = Mutex<[HTTPRequest]>([])
+    private let reading = Mutex<(pieces: Int, pause: Duration)>((0, .zero))
 
     init(_ clock: FakeClock, _ answer: @escaping @Sendable (HTTPRequest, Int) -> FakeAnswer) {
         self.clock = clock
@@ -183,13 +184,34 @@ final class FakeServer: HTTPTransport, Sendable {
         }
     }
 
+    /// Bodies are read in so many pieces with a pause before each, and only then answered.
+    func readsSlowly(pieces: Int, pause: Duration) {
+        reading.withLock { $0 = (pieces, pause) }
+    }
+
+    private func read(_ source: any HTTPBodySource, piece: Int, then: @escaping @Sendable () -> Void) {
+        let (pieces, pause) = reading.withLock { $0 }
+        guard piece < pieces else { return then() }
+        _ = clock.after(pause) {
+            let size = Int(source.size)
+            let range = size * piece / pieces..<size * (piece + 1) / pieces
+            var bytes = [UInt8](repeating: 0, count: range.count)
+            _ = bytes.withUnsafeMutableBytes { source.read(at: Int64(range.lowerBound), into: $0) }
+            self.read(source, piece: piece + 1, then: then)
+        }
+    }
+
     func start(_ request: HTTPRequest, receiver: any HTTPReceiver) -> any HTTPTask {
         let number = log.withLock { log in
             log.append(request)
             return log.count - 1
         }
         let task = Task(clock, receiver)
-        task.play(answer(request, number))
+        if let source = request.source, reading.withLock({ $0.pieces > 0 }) {
+            read(source, piece: 0) { task.play(self.answer(request, number)) }
+        } else {
+            task.play(answer(request, number))
+        }
         return task
     }
 }
@@ -250,13 +272,14 @@ struct Bench {
             bucket: "pail-bucket", region: "us-east-1", endpointURL: "http://fake:9000"),
         credentials: any CredentialsProvider = StaticCredentials(
             Credentials(accessKeyID: "AKID", secretAccessKey: "SECRET")),
-        clock: FakeClock = FakeClock(),
+        clock: FakeClock = FakeClock(), writing: WriteOptions = WriteOptions(),
         answer: @escaping @Sendable (HTTPRequest, Int) -> FakeAnswer
     ) throws {
         self.clock = clock
         server = FakeServer(clock, answer)
         client = try S3Client(
-            configuration: S3ClientConfiguration(source: source, observer: observer),
+            configuration: S3ClientConfiguration(
+                source: source, writing: writing, observer: observer),
             credentials: credentials, transport: server, scheduler: clock)
     }
 

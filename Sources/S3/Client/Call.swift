@@ -16,6 +16,8 @@ final class Call: Cancellable {
     private let operation: String
     /// Nil counts from the last new byte.
     private let deadline: Duration?
+    /// True when it is the bytes that go which count.
+    private let isUpload: Bool
     /// How long the whole call, or a pause between bytes, may take.
     private let limit: Duration
     private let state: Mutex<State>
@@ -37,18 +39,23 @@ final class Call: Cancellable {
         var failures = 0
         var lastFailure = Duration.zero
         var few = 0
-        var followed = 0
-        var correctedClock = false
-        var refreshed = false
+        /// Of an upload: time in which no byte went, over all attempts that failed.
+        var idle = Duration.zero
+        var remedies = Remedies()
         /// Set by cancel and deadline: how the call answers once the attempt is over.
         var end: StoreError?
         var lastError: StoreError?
         var timer: (any ScheduledWork)?
     }
 
-    /// - Parameter deadline: for the whole call; nil limits the time without a new byte.
-    init(_ exchange: any Exchange, client: S3Client, deadline: Duration?) {
+    /// - Parameters:
+    ///   - deadline: for the whole call; nil limits the time without a new byte.
+    ///   - isUpload: without a deadline, counts bytes that go.
+    init(
+        _ exchange: any Exchange, client: S3Client, deadline: Duration?, isUpload: Bool = false
+    ) {
         self.exchange = exchange
+        self.isUpload = isUpload
         self.client = client
         operation = exchange.operation
         let now = client.scheduler.now
@@ -67,6 +74,9 @@ final class Call: Cancellable {
     func progressed() {
         progress.store(client.scheduler.now.inNanoseconds, ordering: .relaxed)
     }
+
+    /// Runs work on a thread of the scheduler.
+    func elsewhere(_ work: @escaping @Sendable () -> Void) { client.scheduler.run(work) }
 
     func cancel() {
         end(with: StoreError(kind: .cancelled, operation: operation, message: "cancelled"))
@@ -162,8 +172,12 @@ final class Call: Cancellable {
         let attempt = Attempt(
             self, number: number, spec: spec, place: place, credentials: credentials,
             started: client.scheduler.now)
-        let request = client.builder.build(
+        var request = client.builder.build(
             spec, at: place, credentials: credentials, time: time)
+        if let source = request.source {
+            progressed()
+            request.source = WatchedBody(source) { [weak self] in self?.progressed() }
+        }
         let isWanted = state.withLock { state in
             guard case .idle = state.phase else { return false }
             state.phase = .running(attempt, nil)
@@ -216,10 +230,12 @@ final class Call: Cancellable {
         }
         if let ended { return .answer(ended) }
         if let server = failure.server, let step = mend(server, failure, attempt) { return step }
+        if failure.isUncertain { exchange.lost() }
         var floor = Duration.zero
         let progressed = progress.load(ordering: .relaxed)
         let (few, failures) = state.withLock { state in
-            let isNew = Duration.nanoseconds(progressed) > state.lastFailure
+            // What was sent has to be sent again: only what is received is won.
+            let isNew = !isUpload && Duration.nanoseconds(progressed) > state.lastFailure
             state.failures = isNew ? 1 : state.failures + 1
             state.lastFailure = now
             if failure.next == .few { state.few += 1 }
@@ -238,42 +254,34 @@ final class Call: Cancellable {
             client.configuration.retry.delay(
                 failures: failures, fraction: Double.random(in: 0..<1)))
         // What the server asks for is later than anybody waits.
-        guard now + delay < ends else { return .answer(failure.error) }
+        guard isUpload ? isWorthWaiting(delay, now: now) : now + delay < ends else {
+            return .answer(failure.error)
+        }
         client.log.debug("\(failure.error); again in \(delay)")
         return .again(delay)
     }
 
-    /// Errors whose cause can be taken away, each tried once: place, clock, token.
+    /// True while the attempts of an upload were idle for less than the limit: each of them sends
+    /// bytes, which says nothing of success.
+    private func isWorthWaiting(_ delay: Duration, now: Duration) -> Bool {
+        let quiet = now - .nanoseconds(progress.load(ordering: .relaxed))
+        return state.withLock { state in
+            state.idle += quiet + delay
+            return state.idle < limit
+        }
+    }
+
+    /// Takes the cause of an error away where that is possible.
     private func mend(_ server: ServerError, _ failure: AttemptFailure, _ attempt: Attempt)
         -> Step?
     {
-        switch failure.error.kind {
-        case .wrongRegion:
-            let count = state.withLock { state in
-                state.followed += 1
-                return state.followed
-            }
-            guard count <= 2, client.follow(server, from: attempt.place) else { return nil }
-            return .again(.zero)
-        case .clockSkew, .accessDenied:
-            // HEAD has no body that would name the code.
-            let isNamed = failure.error.kind == .clockSkew
-            guard isNamed || server.code == nil, let date = server.date,
-                state.withLock({ !$0.correctedClock }),
-                client.correctClock(serverTime: date, isNamed: isNamed)
-            else { return nil }
-            state.withLock { $0.correctedClock = true }
-            return .again(.zero)
-        case .badCredentials, .other:
-            let isExpired =
-                server.code.map { ErrorTable.expiredCodes.contains($0) }
-                ?? (server.status == 400 && attempt.credentials.sessionToken != nil)
-            let isFirst = state.withLock { state in
-                defer { if isExpired { state.refreshed = true } }
-                return !state.refreshed
-            }
-            return isExpired && isFirst ? .refresh : nil
-        default: return nil
+        var remedies = state.withLock { $0.remedies }
+        let remedy = remedies.remedy(for: failure.error.kind, server, attempt, client)
+        state.withLock { $0.remedies = remedies }
+        switch remedy {
+        case nil: return nil
+        case .again: return .again(.zero)
+        case .refresh: return .refresh
         }
     }
 

@@ -1,8 +1,6 @@
 // The operations as async functions, for the control plane only (start-up checks, tests): a Task
 // costs more than a cached read. Cancelling the Task cancels the request.
 
-internal import Synchronization
-
 extension ObjectStore {
     /// One page of a listing.
     public func listPage(_ request: ListRequest) async throws(StoreError) -> ListPage {
@@ -37,37 +35,16 @@ extension S3Client {
 }
 
 /// Turns a call with a completion into an async one.
-private func awaiting<T: Sendable>(
+func awaiting<T: Sendable>(
     _ start: (@escaping @Sendable (Result<T, StoreError>) -> Void) -> any Cancellable
 ) async throws(StoreError) -> T {
-    let handle = CancelHandle()
+    let handle = Steps()
     let result: Result<T, StoreError> = await withTaskCancellationHandler {
         await withCheckedContinuation { continuation in
-            handle.set(start { continuation.resume(returning: $0) })
+            handle.next { start { continuation.resume(returning: $0) } }
         }
     } onCancel: {
         handle.cancel()
     }
     return try result.get()
-}
-
-/// Remembers a cancellation that comes before the call.
-private final class CancelHandle: Sendable {
-    private let state = Mutex<(call: (any Cancellable)?, isCancelled: Bool)>((nil, false))
-
-    func set(_ call: any Cancellable) {
-        let isCancelled = state.withLock { state in
-            state.call = call
-            return state.isCancelled
-        }
-        if isCancelled { call.cancel() }
-    }
-
-    func cancel() {
-        let call = state.withLock { state in
-            state.isCancelled = true
-            return state.call
-        }
-        call?.cancel()
-    }
 }

@@ -35,7 +35,8 @@ final class GetExchange: Exchange, @unchecked Sendable {
     private var pinned: ETag? { object?.etag ?? request.ifMatch }
 
     func spec() -> RequestSpec {
-        var spec = RequestSpec(operation: operation, method: "GET", key: request.key.bytes)
+        var spec = RequestSpec(
+            operation: operation, method: "GET", key: request.key.bytes, hasCustomerKey: true)
         if let etag = pinned { spec.headers.append(("If-Match", "\"" + etag.text + "\"")) }
         if object != nil {
             // No range at first and nothing received: a plain GET again.

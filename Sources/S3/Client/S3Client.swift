@@ -21,6 +21,9 @@ public final class S3Client: ObjectStore {
         var place: Place
         /// The server's clock minus ours.
         var clockOffset: Duration = .zero
+        var capabilities = StoreCapabilities()
+        var hidesETags = false
+        var deletesMany = true
     }
 
     /// - Parameter credentials: asked on the scheduler, when they are needed first.
@@ -34,7 +37,8 @@ public final class S3Client: ObjectStore {
         self.scheduler = scheduler
         self.credentials = ExpiringCredentials(credentials, scheduler: scheduler)
         let source = configuration.source
-        builder = RequestBuilder(requesterPays: source.requesterPays)
+        builder = RequestBuilder(
+            requesterPays: source.requesterPays, encryption: configuration.writing.encryption)
         let region = source.region ?? Self.defaultRegion
         let endpoint = try Endpoint.resolve(source, region: region)
         state = Mutex(State(place: Place(endpoint: endpoint, region: region)))
@@ -82,13 +86,21 @@ public final class S3Client: ObjectStore {
         list(request, deadline: nil, completion: completion)
     }
 
+    @discardableResult
+    public func list(
+        _ request: ListRequest, onNext: @escaping @Sendable (String) -> Void,
+        completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
+    ) -> any Cancellable {
+        perform(ListExchange(request, onNext: onNext, completion))
+    }
+
     /// - Parameter deadline: instead of the configured one.
     @discardableResult
     func list(
         _ request: ListRequest, deadline: Duration?,
         completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(ListExchange(request, completion), deadline)
+        perform(ListExchange(request, onNext: nil, completion), deadline)
     }
 
     @discardableResult
@@ -119,12 +131,17 @@ public final class S3Client: ObjectStore {
         deadline: Duration? = nil,
         completion: @escaping @Sendable (Result<String, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(LocationExchange(completion), deadline)
+        perform(locationExchange(completion), deadline)
     }
 
-    private func perform(_ exchange: some Exchange, _ deadline: Duration? = nil) -> Call {
+    func perform(_ exchange: some Exchange, _ deadline: Duration? = nil) -> Call {
         let deadline = deadline ?? configuration.operationDeadline
         return start(Call(exchange, client: self, deadline: deadline))
+    }
+
+    /// Begins an operation whose body may take as long as bytes go.
+    func upload(_ exchange: some Exchange) -> Call {
+        start(Call(exchange, client: self, deadline: nil, isUpload: true))
     }
 
     private func start(_ call: Call) -> Call {
@@ -139,6 +156,28 @@ public final class S3Client: ObjectStore {
     }
 
     // MARK: - What is learnt from answers
+
+    public var capabilities: StoreCapabilities { state.withLock { $0.capabilities } }
+
+    /// Remembers what the server has shown.
+    func learn(_ change: (inout StoreCapabilities) -> Void) {
+        state.withLock { change(&$0.capabilities) }
+    }
+
+    /// True when an ETag does not say anything of the bytes of a simple object.
+    var hidesETags: Bool {
+        configuration.writing.encryption.hidesETags || state.withLock { $0.hidesETags }
+    }
+
+    func learnThatETagsAreHidden() { state.withLock { $0.hidesETags = true } }
+
+    /// False once the server has shown that it has no DeleteObjects.
+    var deletesMany: Bool { state.withLock { $0.deletesMany } }
+
+    func learnThatManyAreNotDeleted() { state.withLock { $0.deletesMany = false } }
+
+    /// True for servers other than AWS, which may ignore conditions.
+    var isCustom: Bool { state.withLock { $0.place.endpoint.isCustom } }
 
     /// Goes where the server says that the bucket is. False when that is nowhere new.
     func follow(_ server: ServerError, from place: Place) -> Bool {

@@ -1,91 +1,21 @@
-// ListObjectsV2, HeadObject, HeadBucket and GetBucketLocation. Each attempt begins from nothing.
+// HeadObject, HeadBucket and GetBucketLocation. Each attempt begins from nothing.
 //
 // The classes are used from one thread at a time (see Exchange), hence @unchecked.
 
 internal import Transport
 
-/// ListObjectsV2.
-final class ListExchange: Exchange, @unchecked Sendable {
-    /// 1,000 keys of 1,024 bytes, every byte encoded, and their fields take 4 MB.
-    private static let sizeLimit = 16 << 20
-
-    let operation = "ListObjectsV2"
-    private let request: ListRequest
-    private let completion: @Sendable (Result<ListPage, StoreError>) -> Void
-    private var document = ListDocument()
-    private var reader: XMLReader?
-    private var context: ResponseContext?
-    private var page: ListPage?
-
-    init(
-        _ request: ListRequest,
-        _ completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
-    ) {
-        self.request = request
-        self.completion = completion
-    }
-
-    var isComplete: Bool { false }
-
-    func spec() -> RequestSpec {
-        var query = QueryWriter()
-        if let token = request.continuationToken { query.add("continuation-token", token) }
-        if request.delimited { query.add("delimiter", "/") }
-        query.add("encoding-type", "url")
-        query.add("list-type", "2")
-        query.add("max-keys", String(min(max(request.maxKeys, 1), 1000)))
-        if !request.prefix.isEmpty { query.add("prefix", request.prefix) }
-        if let after = request.startAfter, request.continuationToken == nil {
-            query.add("start-after", after)
-        }
-        return RequestSpec(operation: operation, method: "GET", key: nil, query: query.bytes)
-    }
-
-    func begin(_ head: HTTPResponseHead, _ context: ResponseContext) -> AttemptFailure? {
-        document = ListDocument()
-        reader = XMLReader(document, sizeLimit: Self.sizeLimit)
-        self.context = context
-        return head.status == 200 ? nil : context.malformed("status \(head.status)")
-    }
-
-    func take(_ bytes: UnsafeRawBufferPointer) -> Taken {
-        do throws(XMLProblem) {
-            try unsafe reader?.parse(bytes)
-            return .more
-        } catch {
-            return .failed(context!.malformed(error.message))
-        }
-    }
-
-    func end() -> AttemptFailure? {
-        guard let context, let reader else { return nil }
-        self.reader = nil
-        do throws(XMLProblem) {
-            try reader.finish()
-            if let failure = document.failure.asServerError(context) {
-                return AttemptFailure(failure, operation: operation, isBucket: true)
-            }
-            guard document.isListing else { return context.malformed("the answer is no listing") }
-            page = try document.finished()
-            return nil
-        } catch {
-            return context.malformed(error.message)
-        }
-    }
-
-    func finish(_ result: Result<Void, StoreError>) {
-        completion(result.map { page! })
-    }
-}
-
-extension ErrorDocument {
-    /// What an `Error` document under status 200 says: S3 does so when it fails after the headers.
-    func asServerError(_ context: ResponseContext) -> ServerError? {
-        guard isError else { return nil }
-        return ServerError(
-            status: context.status, code: code ?? "InternalError", message: message,
-            region: region, endpoint: endpoint, requestID: context.requestID ?? requestID)
-    }
+/// GetBucketLocation.
+func locationExchange(
+    _ completion: @escaping @Sendable (Result<String, StoreError>) -> Void
+) -> AnswerExchange<LocationDocument, String> {
+    AnswerExchange(
+        "GetBucketLocation", sizeLimit: 64 << 10,
+        request: {
+            var query = QueryWriter()
+            query.add("location", "")
+            return RequestSpec(
+                operation: "GetBucketLocation", method: "GET", key: nil, query: query.bytes)
+        }, reading: { .success($0.document.constraint) }, completion: completion)
 }
 
 /// HeadObject.
@@ -106,7 +36,8 @@ final class HeadExchange: Exchange, @unchecked Sendable {
     var isComplete: Bool { object != nil }
 
     func spec() -> RequestSpec {
-        RequestSpec(operation: operation, method: "HEAD", key: key.bytes)
+        RequestSpec(
+            operation: operation, method: "HEAD", key: key.bytes, hasCustomerKey: true)
     }
 
     func begin(_ head: HTTPResponseHead, _ context: ResponseContext) -> AttemptFailure? {
@@ -150,56 +81,4 @@ final class HeadBucketExchange: Exchange, @unchecked Sendable {
     func end() -> AttemptFailure? { nil }
 
     func finish(_ result: Result<Void, StoreError>) { completion(result.map { region }) }
-}
-
-/// GetBucketLocation.
-final class LocationExchange: Exchange, @unchecked Sendable {
-    let operation = "GetBucketLocation"
-    private let completion: @Sendable (Result<String, StoreError>) -> Void
-    private var document = LocationDocument()
-    private var reader: XMLReader?
-    private var context: ResponseContext?
-
-    init(_ completion: @escaping @Sendable (Result<String, StoreError>) -> Void) {
-        self.completion = completion
-    }
-
-    var isComplete: Bool { false }
-
-    func spec() -> RequestSpec {
-        var query = QueryWriter()
-        query.add("location", "")
-        return RequestSpec(operation: operation, method: "GET", key: nil, query: query.bytes)
-    }
-
-    func begin(_ head: HTTPResponseHead, _ context: ResponseContext) -> AttemptFailure? {
-        document = LocationDocument()
-        reader = XMLReader(document, sizeLimit: 64 << 10)
-        self.context = context
-        return nil
-    }
-
-    func take(_ bytes: UnsafeRawBufferPointer) -> Taken {
-        do throws(XMLProblem) {
-            try unsafe reader?.parse(bytes)
-            return .more
-        } catch {
-            return .failed(context!.malformed(error.message))
-        }
-    }
-
-    func end() -> AttemptFailure? {
-        guard let context, let reader else { return nil }
-        self.reader = nil
-        do throws(XMLProblem) {
-            try reader.finish()
-            return document.isLocation ? nil : context.malformed("the answer is no location")
-        } catch {
-            return context.malformed(error.message)
-        }
-    }
-
-    func finish(_ result: Result<Void, StoreError>) {
-        completion(result.map { document.constraint })
-    }
 }

@@ -42,6 +42,17 @@ enum ErrorTable {
         "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired",
     ]
 
+    /// Codes that say that a body is not what its sender said it would be.
+    private static let damageCodes: Set<String> = [
+        "BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch",
+        "IncompleteBody",
+    ]
+
+    /// Kinds that a few more attempts may not get, but hardly many.
+    static func isWorthAFewAttempts(_ kind: StoreError.Kind) -> Bool {
+        kind == .conflict || kind == .corrupted
+    }
+
     /// - Parameter isBucket: true when the request named no key.
     static func kind(of error: ServerError, isBucket: Bool) -> StoreError.Kind {
         if let code = error.code, let kind = kind(code: code, region: error.region) { return kind }
@@ -51,8 +62,12 @@ enum ErrorTable {
         case 401: return .badCredentials
         case 403: return .accessDenied
         case 404: return isBucket ? .noSuchBucket : .notFound
+        case 409: return .conflict
         case 412: return .preconditionFailed
+        case 413: return .tooLarge
         case 416: return .invalidRange
+        case 501: return .notImplemented
+        case 507: return .quotaExceeded
         case 429, 500, 502, 503, 504: return .unavailable
         default: return .other
         }
@@ -69,6 +84,14 @@ enum ErrorTable {
         case "PermanentRedirect", "TemporaryRedirect", "IllegalLocationConstraintException":
             return .wrongRegion
         case "AuthorizationHeaderMalformed" where region != nil: return .wrongRegion
+        case "ConditionalRequestConflict", "OperationAborted": return .conflict
+        case "QuotaExceeded", "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded",
+            "InsufficientStorage", "InsufficientCapacity":
+            return .quotaExceeded
+        case "EntityTooLarge", "MetadataTooLarge": return .tooLarge
+        case "NotImplemented": return .notImplemented
+        case "NoSuchUpload": return .noSuchUpload
+        case _ where damageCodes.contains(code): return .corrupted
         case "AccessDenied", "AllAccessDisabled", "AccountProblem", "InvalidPayer":
             return .accessDenied
         case _ where credentialCodes.contains(code): return .badCredentials
@@ -87,9 +110,17 @@ enum ErrorTable {
         _ server: ServerError, operation: String, isBucket: Bool
     ) -> StoreError {
         StoreError(
-            kind: kind(of: server, isBucket: isBucket), operation: operation, code: server.code,
+            kind: isTooLargeToCopy(server, operation)
+                ? .tooLarge : kind(of: server, isBucket: isBucket),
+            operation: operation, code: server.code,
             status: server.status, requestID: server.requestID,
             message: oneLine(server.message ?? "no explanation from the server"))
+    }
+
+    /// CopyObject of more than 5 GiB: only the words tell it from other invalid requests.
+    private static func isTooLargeToCopy(_ server: ServerError, _ operation: String) -> Bool {
+        operation == "CopyObject" && server.code == "InvalidRequest"
+            && server.message?.contains("larger than the maximum") == true
     }
 
     static func kind(of error: HTTPTransportError.Kind) -> StoreError.Kind {
@@ -98,6 +129,7 @@ enum ErrorTable {
         case .timedOut, .stalled: .timedOut
         case .certificate, .tls: .tls
         case .cancelled: .cancelled
+        case .bodyUnreadable: .bodyUnreadable
         case .badURL, .other: .other
         }
     }

@@ -14,6 +14,22 @@ struct RequestSpec: Sendable {
     /// Sent, but not signed: a proxy may change them.
     var headers: [(name: String, value: String)] = []
     var expectedBody: Int64 = 0
+    /// Signed with the request: names in lower case.
+    var signedHeaders: [(name: String, value: String)] = []
+    var body: RequestBody?
+    /// How long the server may work before it answers, where that is more than usual.
+    var answerTime: Duration?
+    /// True for requests that need SSE-C's key, and for those that copy what is under it.
+    var hasCustomerKey = false
+    var copiesCustomerKey = false
+}
+
+/// What a request carries.
+enum RequestBody: Sendable {
+    /// Covered by the signature.
+    case bytes([UInt8])
+    /// Sent as it is read; what it should be is said in headers.
+    case stream(any HTTPBodySource)
 }
 
 /// Where requests go now; changes when a redirect or a region is learnt.
@@ -26,6 +42,7 @@ struct Place: Hashable, Sendable {
 struct RequestBuilder: Sendable {
     let signer = Signer()
     var requesterPays: Bool
+    var encryption: Encryption = .none
 
     /// - Parameters:
     ///   - time: the server's wall-clock time, seconds since 1970.
@@ -34,31 +51,59 @@ struct RequestBuilder: Sendable {
     ) -> HTTPRequest {
         let path = Self.path(of: spec.key, at: place.endpoint)
         var headers: [(name: String, value: String)] = []
-        headers.reserveCapacity(8 + spec.headers.count)
-        let payload = PayloadHash.empty
-        if !credentials.isAnonymous {
-            let date = Dates.amz(time)
+        headers.reserveCapacity(8 + spec.headers.count + spec.signedHeaders.count)
+        let isSigned = !credentials.isAnonymous
+        let payload: PayloadHash =
+            switch spec.body {
+            case nil: .empty
+            case .bytes(let bytes): isSigned ? .hashing(bytes) : .unsigned
+            case .stream: .unsigned
+            }
+        let date = Dates.amz(time)
+        if isSigned {
             headers.append(("host", place.endpoint.authority))
             headers.append(("x-amz-content-sha256", payload.header))
             headers.append(("x-amz-date", date))
-            if requesterPays { headers.append(("x-amz-request-payer", "requester")) }
-            if let token = credentials.sessionToken {
-                headers.append(("x-amz-security-token", token))
-            }
+        }
+        if requesterPays { headers.append(("x-amz-request-payer", "requester")) }
+        if isSigned, let token = credentials.sessionToken {
+            headers.append(("x-amz-security-token", token))
+        }
+        addMore(spec, to: &headers)
+        if isSigned {
             let authorization = signer.authorization(
                 for: SignableRequest(
                     method: spec.method, path: path, query: spec.query, headers: headers,
                     payload: payload),
                 credentials: credentials, region: place.region, amzDate: date)
             // The transport writes Host itself, from the URL.
-            headers[0] = ("Authorization", authorization)
-        } else if requesterPays {
-            headers.append(("x-amz-request-payer", "requester"))
+            let host = headers.firstIndex { $0.name == "host" }!
+            headers[host] = ("Authorization", authorization)
         }
         headers.append(contentsOf: spec.headers)
-        return HTTPRequest(
+        var request = HTTPRequest(
             method: spec.method, url: Self.url(place.endpoint, path: path, query: spec.query),
-            headers: headers, expectedBody: spec.expectedBody)
+            headers: headers, answerTime: spec.answerTime, expectedBody: spec.expectedBody)
+        switch spec.body {
+        case nil: break
+        case .bytes(let bytes): request.body = bytes
+        case .stream(let source): request.source = source
+        }
+        return request
+    }
+
+    /// Adds what the operation wants signed, and puts all in the order of signatures.
+    private func addMore(_ spec: RequestSpec, to headers: inout [(name: String, value: String)]) {
+        let isPlain = encryption.customerKey == nil || !(spec.hasCustomerKey || spec.copiesCustomerKey)
+        if spec.signedHeaders.isEmpty && isPlain { return }
+        for (name, value) in spec.signedHeaders {
+            headers.append((name, Headers.collapsed(value)))
+        }
+        if let key = encryption.customerKey {
+            if spec.hasCustomerKey { headers += key.headers("x-amz-") }
+            if spec.copiesCustomerKey { headers += key.headers("x-amz-copy-source-") }
+        }
+        headers.sort { $0.name < $1.name }
     }
 
     /// The encoded path of a key, or of the bucket.

@@ -38,8 +38,14 @@ public struct S3ClientConfiguration: Sendable {
     public var source: S3Source
     /// A list, head or other small operation fails when it is not answered by then, retries included.
     public var operationDeadline: Duration
-    /// A GetObject fails when no new byte came for so long, retries included.
+    /// A GetObject fails when no new byte came for so long, retries included; an upload when no byte
+    /// went for so long.
     public var progressDeadline: Duration
+    /// A copy or the completion of a multipart upload fails when the server has not done it by then:
+    /// it may have to move many GiB.
+    public var workDeadline: Duration
+    /// What goes with everything that is written.
+    public var writing: WriteOptions
     public var retry: RetryPolicy
     /// Called for each finished attempt; must not block.
     public var observer: (any RequestObserver)?
@@ -47,12 +53,15 @@ public struct S3ClientConfiguration: Sendable {
 
     public init(
         source: S3Source, operationDeadline: Duration = .seconds(60),
-        progressDeadline: Duration = .seconds(60), retry: RetryPolicy = RetryPolicy(),
+        progressDeadline: Duration = .seconds(60), workDeadline: Duration = .seconds(600),
+        writing: WriteOptions = WriteOptions(), retry: RetryPolicy = RetryPolicy(),
         observer: (any RequestObserver)? = nil, logger: Logger = Logger(label: "pail.s3")
     ) {
         self.source = source
         self.operationDeadline = operationDeadline
         self.progressDeadline = progressDeadline
+        self.workDeadline = workDeadline
+        self.writing = writing
         self.retry = retry
         self.observer = observer
         self.logger = logger

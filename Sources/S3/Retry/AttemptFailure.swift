@@ -3,8 +3,8 @@
 internal import Transport
 
 /// One failed attempt.
-struct AttemptFailure {
-    enum Next: Equatable {
+struct AttemptFailure: Error {
+    enum Next: Equatable, Sendable {
         /// Final.
         case none
         /// Again after a backoff, not before `after`.
@@ -31,7 +31,10 @@ struct AttemptFailure {
         let error = ErrorTable.error(server, operation: operation, isBucket: isBucket)
         let after = server.retryAfter.map { Duration.seconds($0) }
         let isTransient = ErrorTable.isTransient(server)
-        self.init(error, isTransient ? .backoff(after: after) : .none, server: server)
+        let next: Next =
+            ErrorTable.isWorthAFewAttempts(error.kind)
+            ? .few : isTransient ? .backoff(after: after) : .none
+        self.init(error, next, server: server)
     }
 
     init(_ failure: HTTPTransportError, operation: String) {
@@ -43,9 +46,13 @@ struct AttemptFailure {
             .nameNotResolved:
             self.init(error, .backoff(after: nil))
         case .tls, .other: self.init(error, .few)
-        case .certificate, .cancelled, .badURL: self.init(error, .none)
+        case .certificate, .cancelled, .badURL, .bodyUnreadable: self.init(error, .none)
         }
     }
+
+    /// True when the attempt may have taken effect all the same: no answer, or one of a server that
+    /// failed on its way.
+    var isUncertain: Bool { server.map { $0.status >= 500 || $0.status < 300 } ?? true }
 
     static func malformed(_ what: String, operation: String, status: Int?, requestID: String?)
         -> AttemptFailure

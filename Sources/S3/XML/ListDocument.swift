@@ -2,11 +2,11 @@
 // Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_ListObjectsV2.html
 
 /// Builds a `ListPage`. An `Error` document with status 200 is kept as `failure`.
-final class ListDocument: XMLElements {
+final class ListDocument: AnswerDocument {
     private(set) var page = ListPage(objects: [], commonPrefixes: [], nextToken: nil)
     private(set) var isTruncated = false
     /// True once the root was seen to be ListBucketResult.
-    private(set) var isListing = false
+    private(set) var isExpected = false
     /// Why the page makes no sense; one line.
     private(set) var problem: String?
     let failure = ErrorDocument()
@@ -20,7 +20,7 @@ final class ListDocument: XMLElements {
 
     func begin(_ name: XMLName, depth: Int) {
         if depth == 1 {
-            isListing = name == "ListBucketResult"
+            isExpected = name == "ListBucketResult"
             isError = name == "Error"
         }
         if isError { return failure.begin(name, depth: depth) }
@@ -64,9 +64,9 @@ final class ListDocument: XMLElements {
         if name == "Key" {
             key = text
         } else if name == "Size" {
-            size = Int64(String(decoding: text, as: UTF8.self))
+            size = Headers.number(text)
         } else if name == "ETag" {
-            etag = Headers.unquoted(String(decoding: text, as: UTF8.self))
+            etag = Headers.unquoted(text)
         } else if name == "LastModified" {
             modified = Dates.iso8601(text)
         } else if name == "StorageClass" {
@@ -82,11 +82,13 @@ final class ListDocument: XMLElements {
         if problem == nil { problem = what }
     }
 
-    /// The page, once the document is complete. Keys are decoded only now: EncodingType may stand
+    /// The page, once, when the document is complete. Keys are decoded only now: EncodingType may stand
     /// behind them.
     func finished() throws(XMLProblem) -> ListPage {
         if let problem { throw XMLProblem(message: "the listing has " + problem) }
+        // Taken, not copied: decoding changes every key in place.
         var page = page
+        self.page = ListPage(objects: [], commonPrefixes: [], nextToken: nil)
         if isURLEncoded {
             for index in page.objects.indices {
                 guard

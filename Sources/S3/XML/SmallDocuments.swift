@@ -36,18 +36,21 @@ final class ErrorDocument: XMLElements {
 
 /// The answer of GetBucketLocation.
 /// Source: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetBucketLocation.html
-final class LocationDocument: XMLElements {
-    private(set) var isLocation = false
+final class LocationDocument: AnswerDocument {
+    private(set) var isExpected = false
+    let failure = ErrorDocument()
     /// Empty for us-east-1.
     private(set) var constraint = ""
 
     func begin(_ name: XMLName, depth: Int) {
-        if depth == 1 { isLocation = name == "LocationConstraint" }
+        if depth == 1 { isExpected = name == "LocationConstraint" }
+        failure.begin(name, depth: depth)
     }
 
     func end(_ name: XMLName, depth: Int, text: [UInt8]) {
+        failure.end(name, depth: depth, text: text)
         // Some servers put the element into another one of the same name.
-        guard isLocation, name == "LocationConstraint", !text.isEmpty else { return }
+        guard isExpected, name == "LocationConstraint", !text.isEmpty else { return }
         constraint = String(decoding: text, as: UTF8.self)
     }
 }
