@@ -31,7 +31,10 @@ import Testing
         let object = try #require(store.open(first))
         Known.put(object, first, 0, 0..<64)
         store.synchronize()
-        let other = try DatabaseQueue(path: cache.path + "/index.sqlite")
+        var configuration = Configuration()
+        configuration.allowsUnsafeTransactions = true
+        let other = try DatabaseQueue(
+            path: cache.path + "/index.sqlite", configuration: configuration)
         try other.inDatabase { try $0.execute(sql: "BEGIN IMMEDIATE") }
         #expect(Known.check(object, first, 0, 0..<64) == .right)
         // It waits its five seconds and gives up.
