@@ -83,7 +83,7 @@ extension StoredObject {
                 return result
             }
         } else {
-            failure = writing.withLock { _ in writeRuns(batch[...], files) }
+            failure = writeRuns(batch[...], files)
             disk.withLock { _ in
                 if failure == 0 { failure = note(batch[...], sums[...], files, generation) }
                 settle(most, files)

@@ -6,7 +6,7 @@
 //
 // Locks: `disk`, held while files are opened and records read or written; then `state`, under which
 // only memory is touched; then the leaves. `present` and `store` take `state` only, so that they
-// never wait for the disk. Data is read and written under neither. `writing` goes with none of them.
+// never wait for the disk. Data is read and written under neither.
 
 import CPlatform
 import Glibc
@@ -43,9 +43,6 @@ final class StoredObject: CachedObject {
     let identity: ObjectIdentity
     let name: ObjectName
     let disk = Mutex<Void>(())
-    /// Held while a large object's data is written: a file system lets one writer in at a time where it
-    /// allocates blocks, and the others spin. Here they sleep, with their checksums done.
-    let writing = Mutex<Void>(())
     let state: Mutex<State>
 
     init(store: DiskBlockStore, identity: ObjectIdentity, name: ObjectName, mayExist: Bool) {
