@@ -39,6 +39,7 @@ let package = Package(
             dependencies: [.product(name: "DequeModule", package: "swift-collections")],
             swiftSettings: strict),
         .target(name: "Operations", dependencies: ["Buffers"], swiftSettings: strict),
+        .target(name: "ContentTypes", swiftSettings: strict),
 
         // The rooms, top to bottom in Sources/README.md.
         .target(
@@ -80,7 +81,7 @@ let package = Package(
             name: "pail",
             dependencies: [
                 "Fuse", "FileSystem", "BlockStore", "S3", "Transport", "Buffers", "Scheduling",
-                "Operations", "CPlatform",
+                "Operations", "CPlatform", "ContentTypes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ],
@@ -144,7 +145,9 @@ let package = Package(
             swiftSettings: strictTests),
         .testTarget(
             name: "PailTests",
-            dependencies: ["pail", .product(name: "Logging", package: "swift-log")],
+            dependencies: [
+                "pail", "ContentTypes", .product(name: "Logging", package: "swift-log"),
+            ],
             swiftSettings: strictTests),
         // Real kernel, real servers: run by scripts/test, which builds pail first.
         .testTarget(

@@ -28,6 +28,7 @@ final class CacheDirectory: Sendable {
     let root: Descriptor
     let objects: Descriptor
     let owners: Descriptor
+    let staged: Descriptor
 
     /// Creates what is missing, mode 0700.
     init(path: String) throws(BlockStoreError) {
@@ -48,6 +49,7 @@ final class CacheDirectory: Sendable {
         }
         objects = try Self.folder(root.fd, "objects", in: path)
         owners = try Self.folder(root.fd, "owners", in: path)
+        staged = try Self.folder(root.fd, "staged", in: path)
         // A read-only or full file system shows here, not in the middle of a read.
         let probe = ".probe-\(getpid())-\(UInt32.random(in: 0 ... .max))"
         let fd = unsafe pail_openat(

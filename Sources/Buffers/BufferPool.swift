@@ -65,11 +65,6 @@ public final class BufferPool: Sendable {
     /// True while somebody waits for a buffer.
     public var hasWaiters: Bool { state.withLock { !$0.waiters.isEmpty } }
 
-    /// True when `take` would be served at once.
-    public func hasRoom(fitting bytes: Int) -> Bool {
-        state.withLock { $0.waiters.isEmpty && $0.used + Self.size(fitting: bytes) <= limit }
-    }
-
     /// The size of buffer that `bytes` fit in: small, or large.
     public static func size(fitting bytes: Int) -> Int {
         precondition(bytes <= largeSize)

@@ -23,31 +23,77 @@ public struct FileSystemConfiguration: Sendable {
     }
 }
 
+/// What changing the bucket takes.
+public struct WritingRooms: Sendable {
+    public var configuration: WritingConfiguration
+    public var store: any WritableObjectStore
+    public var staging: any StagingStorage
+
+    public init(
+        configuration: WritingConfiguration, store: any WritableObjectStore,
+        staging: any StagingStorage
+    ) {
+        self.configuration = configuration
+        self.store = store
+        self.staging = staging
+    }
+}
+
 /// A bucket, or the part of it below a BasePath, as files.
 public final class FileSystem: FileOperations {
     let namespace: Namespace
     let context: ReadContext
     let siblings: SiblingReader
-    private let handles = HandleTable()
-    private let opened = OpenedVersions()
-    private let failures: FailureLog
+    let handles = HandleTable()
+    let opened = OpenedVersions()
+    let failures: FailureLog
+    /// Nil on a read-only mount.
+    let writing: Writing?
 
     /// - Parameters:
     ///   - blocks: the block store; nil mounts without one.
+    ///   - changes: what changing the bucket takes; nil mounts read-only.
+    ///   - attributes: remembers what objects' metadata say.
     ///   - notifier: tells the kernel of changes; nil when there is no kernel.
     public init(
         configuration: FileSystemConfiguration, store: any ObjectStore,
-        blocks: (any BlockStorage)?, pool: BufferPool, scheduler: any Scheduler,
-        notifier: (any KernelNotifier)?, logger: Logger
+        blocks: (any BlockStorage)?, changes: WritingRooms? = nil,
+        attributes: any AttributeMemory = BoundedAttributeMemory(), pool: BufferPool,
+        scheduler: any Scheduler, notifier: (any KernelNotifier)?, logger: Logger
     ) {
         namespace = Namespace(
             configuration: configuration.namespace, store: store, scheduler: scheduler,
-            notifier: notifier, logger: logger)
+            notifier: notifier, logger: logger, attributes: attributes)
         context = ReadContext(
             store: store, blocks: blocks, storeName: configuration.storeName, pool: pool,
             scheduler: scheduler, logger: logger)
         siblings = SiblingReader(context: context, namespace: namespace)
         failures = FailureLog(logger: logger)
+        writing = changes.map { [namespace, context, opened, handles] changes in
+            Writing(
+                context: WritingContext(
+                    configuration: changes.configuration, store: changes.store,
+                    staging: changes.staging, namespace: namespace, attributes: attributes,
+                    read: context, opened: opened, handles: handles, logger: logger))
+        }
+    }
+
+    /// Finishes or abandons what an earlier life of the mount has left undone. Call once, before
+    /// serving.
+    ///
+    /// - Parameter published: called when all files that were promised are in the bucket, or cannot be
+    ///   published now.
+    public func recover(published: @escaping @Sendable () -> Void) {
+        guard let writing else { return published() }
+        Recovery(writing: writing).start(published: published)
+    }
+
+    /// Publishes everything that is not in the bucket yet.
+    ///
+    /// - Parameter then: called with one line for each file that could not be published.
+    public func flushAll(then: @escaping @Sendable ([String]) -> Void) {
+        guard let writing else { return then([]) }
+        writing.flushAll { failures in then(failures.map(\.reason)) }
     }
 
     /// Gives up everything that is under way for nobody: after the last operation, at unmount.
@@ -72,8 +118,6 @@ public final class FileSystem: FileOperations {
     ) {
         namespace.getAttributes(inode: inode, reply: reply)
     }
-
-    public func readLink(inode: InodeNumber, reply: Reply<[UInt8]>) { reply.fail(.invalid) }
 
     public func getExtendedAttribute(
         inode: InodeNumber, name: [UInt8], reply: Reply<[UInt8]>
@@ -109,95 +153,5 @@ public final class FileSystem: FileOperations {
             FileSystemStatistics(
                 blockSize: 1 << 20, blocks: 1 << 38, freeBlocks: 1 << 38, files: 1 << 40,
                 freeFiles: 1 << 40, nameLimit: 255))
-    }
-
-    // MARK: Files
-
-    public func open(inode: InodeNumber, flags: Int32, reply: Reply<OpenAnswer>) {
-        guard flags & O_ACCMODE == O_RDONLY else {
-            reply.fail(.readOnly)
-            return
-        }
-        if let version = namespace.version(of: inode) {
-            return open(inode, version, reply)
-        }
-        namespace.refresh(inode) { [self] result in
-            switch result {
-            case .success(let version?): open(inode, version, reply)
-            case .success(nil): reply.fail(.stale)
-            case .failure(let error): reply.fail(Failure(error).errno)
-            }
-        }
-    }
-
-    private func open(_ inode: InodeNumber, _ version: ObjectVersion, _ reply: Reply<OpenAnswer>) {
-        let content = context.contents.open(version)
-        siblings.opened(inode)
-        let opening = PendingOpen(
-            context: context, content: content,
-            onHead: { [self] head in namespace.objectSeen(head, inode: inode) },
-            then: { [self] error in
-                if let error {
-                    refuse(inode, content, error, reply)
-                } else {
-                    answer(inode, content, reply)
-                }
-            })
-        opening.start()
-    }
-
-    private func answer(
-        _ inode: InodeNumber, _ content: ObjectContent, _ reply: Reply<OpenAnswer>
-    ) {
-        let handle = FileHandle(
-            inode: inode, content: content, context: context,
-            onFailure: { [weak self] error in self?.readFailed(inode, content, error) })
-        let number = handles.insert(handle)
-        let isUnchanged = opened.note(inode, content.version)
-        let isTaken = reply.succeed(OpenAnswer(handle: number, keepCache: isUnchanged))
-        guard !isTaken else { return }
-        // The application was interrupted and will not close what it did not get; nor did the kernel
-        // hear of this version, so its pages may be of an older one.
-        opened.forget(inode)
-        handles.remove(number)?.close()
-    }
-
-    private func refuse(
-        _ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError,
-        _ reply: Reply<OpenAnswer>
-    ) {
-        context.contents.close(content)
-        if error.saysChanged {
-            namespace.objectChanged(inode)
-            reply.fail(.stale)
-        } else {
-            failures.report("open", content.version.key, error)
-            reply.fail(Failure(error).errno)
-        }
-    }
-
-    private func readFailed(_ inode: InodeNumber, _ content: ObjectContent, _ error: StoreError) {
-        failures.report("read", content.version.key, error)
-        if error.saysChanged { namespace.objectChanged(inode) }
-    }
-
-    public func read(
-        inode: InodeNumber, handle: HandleNumber, offset: Int64, size: Int,
-        reply: Reply<ReadAnswer>
-    ) {
-        guard let file = handles.find(handle) else {
-            reply.fail(.badHandle)
-            return
-        }
-        file.read(offset: offset, size: size, reply: reply)
-    }
-
-    public func flush(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
-        reply.succeed()
-    }
-
-    public func release(inode: InodeNumber, handle: HandleNumber, reply: Reply<Void>) {
-        handles.remove(handle)?.close()
-        reply.succeed()
     }
 }

@@ -33,6 +33,7 @@ public struct Errno: Error, Hashable, Sendable, RawRepresentable {
     public static let quotaExceeded = Errno(rawValue: EDQUOT)
     public static let busy = Errno(rawValue: EBUSY)
     public static let noDeviceOrAddress = Errno(rawValue: ENXIO)
+    public static let tooManySymbolicLinks = Errno(rawValue: ELOOP)
     public static let tooManyLinks = Errno(rawValue: EMLINK)
     public static let notSupported = Errno(rawValue: EOPNOTSUPP)
 }

@@ -11,7 +11,11 @@ public typealias HandleNumber = UInt64
 /// What `stat(2)` tells of a file.
 public struct FileAttributes: Hashable, Sendable {
     /// What kind of file it is.
-    public enum Kind: UInt8, Sendable { case file, directory, symbolicLink }
+    public enum Kind: UInt8, Sendable {
+        case file, directory, symbolicLink
+        /// Only in names that readdir gives (DT_UNKNOWN): whoever wants to know must look it up.
+        case unknown
+    }
 
     public var inode: InodeNumber
     public var kind: Kind

@@ -8,6 +8,7 @@ import argparse
 import datetime
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -15,12 +16,13 @@ import sys
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [HERE, os.path.join(HERE, "..", "..", "scripts", "lib")]
 import s3  # noqa: E402
-from tools import (CLIENT, COMMANDS, FAR, PEERS, URL, WORK, Mount, Relay, TooSlow,  # noqa: E402
+from tools import (CLIENT, COMMANDS, FAR, LIMIT, PEERS, URL, WORK, Mount, Relay, TooSlow,  # noqa: E402
                    drop_page_cache, run, timed)
 
 GIB = 1 << 30
 IMAGES, IMAGE_SIZE, FAR_IMAGES = 2000, 100 * 1024, 400
 TOOLS = list(COMMANDS)
+OVER = f"more than {LIMIT} s"
 
 
 class Table:
@@ -37,30 +39,44 @@ class Table:
 
 
 def measure(tools, rounds, action):
-    """action(tool) -> number, tools in turn; the median by tool, None where none was in time."""
+    """action(tool) -> number, tools in turn; the median by tool, or a word where there is none."""
     taken = {tool: [] for tool in tools}
+    words = {}
     for _ in range(rounds):
         for tool in tools:
             try:
                 drop_page_cache()
                 taken[tool].append(action(tool))
             except TooSlow:
+                words[tool] = OVER
                 print(f"    {tool}: over the time limit", flush=True)
             except RuntimeError as error:
                 print(f"    {tool}: {error}", flush=True)
-    return {tool: statistics.median(t) if t else None for tool, t in taken.items()}
+    return {tool: statistics.median(t) if t else words.get(tool) for tool, t in taken.items()}
 
 
 def show(value, unit, digits=2):
-    return "failed" if value is None else f"{value:.{digits}f} {unit}".strip()
+    """A measured value; a word (over the limit) as it is; failed where there is neither."""
+    if value is None or isinstance(value, str):
+        return value or "failed"
+    return f"{value:.{digits}f} {unit}".strip()
 
 
 def peers(results, unit, digits=2):
-    return ", ".join(f"{t} {show(results[t], unit, digits)}" for t in PEERS if t in results)
+    return ", ".join(
+        f"{t}{':' if isinstance(results[t], str) else ''} {show(results[t], unit, digits)}"
+        for t in PEERS if t in results)
+
+
+def beside(figures, results):
+    """Figures taken beside the results: where there are none, the word that the result has."""
+    words = {t: r for t, r in results.items() if isinstance(r, str)}
+    return {t: figures.get(t, words.get(t)) for t in TOOLS}
 
 
 def ratio(a, b):
-    return "-" if not a or not b else f"{a / b:.2f}"
+    measured = all(value and not isinstance(value, str) for value in (a, b))
+    return f"{a / b:.2f}" if measured else "-"
 
 
 class Data:
@@ -303,7 +319,7 @@ def random_reads(data, table, rounds):
     relay.close()
     table.add("4 KiB random reads, cold: bytes fetched", show(fetched.get("pail"), "x", 1), "1 x",
               show(speed["pail"], "/s", 0), "at most 8 x",
-              ", ".join(f"{t} {show(fetched.get(t), 'x', 1)}" for t in PEERS))
+              peers(beside(fetched, speed), "x", 1))
     kept = {}
     try:
         for tool in TOOLS:
@@ -349,7 +365,7 @@ def tree_far(data, table, rounds):
     table.add("ls -lR of 10,000 in 100 prefixes, far, cold", show(took["pail"], "s"),
               f"flat listing {show(took['limit'], 's')}", ratio(took["pail"], took["limit"]),
               "at most 1.5", peers(took, "s"))
-    again = {t: statistics.median(a) if a else None for t, a in again.items()}
+    again = beside({t: statistics.median(a) for t, a in again.items() if a}, took)
     table.add("the same at once again", show(again["pail"], "s"), "-", "-", "ahead of peers",
               peers(again, "s"))
 
@@ -374,7 +390,7 @@ def wide_directory(data, table, rounds):
               f"server's listing {show(took['limit'], 's')}", ratio(took["pail"], took["limit"]),
               "at most 1.3", peers(took, "s"))
     table.add("memory growth in that", show(growth.get("pail"), "MiB", 0), "-", "-", "under 60 MiB",
-              ", ".join(f"{t} {show(growth.get(t), 'MiB', 0)}" for t in PEERS))
+              peers(beside(growth, took), "MiB", 0))
 
 
 def streams(data, table, rounds):
@@ -394,7 +410,7 @@ def streams(data, table, rounds):
     speed = measure(TOOLS, 1, one)
     table.add("peak memory with 32 streams, default settings", show(peak.get("pail"), "MiB", 0),
               "256 MiB + 64 MiB", show(speed["pail"], "MiB/s", 0), "at most 320 MiB",
-              ", ".join(f"{t} {show(peak.get(t), 'MiB', 0)}" for t in PEERS))
+              peers(beside(peak, speed), "MiB", 0))
 
 
 ROWS = {"cold-seq": cold_seq, "warm-seq": warm_seq, "open": open_far, "images": images,
@@ -405,7 +421,7 @@ ROWS = {"cold-seq": cold_seq, "warm-seq": warm_seq, "open": open_far, "images": 
 def versions():
     found = [run(os.environ["BENCH_PAIL"], "--version").strip(),
              run(os.environ["BENCH_RCLONE"], "version").split("\n")[0].replace("rclone v", "rclone "),
-             run("s3fs", "--version").split("\n")[0].split("(")[0].strip(),
+             "s3fs " + re.search(r"V([\d.]+)", run("s3fs", "--version"))[1],
              run("radosgw", "--version").split("(")[0].strip().replace("ceph version", "Ceph RGW")]
     return ", ".join(found)
 

@@ -6,6 +6,9 @@
 //     blockstore-hammer large DIR MIB [RATE MB/s]     one object, blocks of 1 MiB in order
 //     blockstore-hammer small DIR COUNT [LIMIT]       objects of 100 KiB
 //     blockstore-hammer open DIR                      opens objects of 100 KiB and one of 200 GB
+//     blockstore-hammer stage-puts DIR                durable records until it is killed
+//     blockstore-hammer stage-hold DIR                leaves a staged file, says "ready", waits for stdin
+//     blockstore-hammer stage-bench DIR COUNT         small staged files and durable records
 
 import Foundation
 
@@ -27,5 +30,8 @@ case "hold": Hammer.hold(arguments[2], limit: Int64(number(3, 16 << 20)), bytes:
 case "large": Bench.large(arguments[2], blocks: number(3, 1024), rate: number(4, 0))
 case "small": Bench.small(arguments[2], count: number(3, 10_000), limit: number(4, 64 << 30))
 case "open": Bench.open(arguments[2])
+case "stage-puts": Stage.puts(arguments[2])
+case "stage-hold": Stage.hold(arguments[2])
+case "stage-bench": Stage.bench(arguments[2], count: number(3, 1000))
 default: exit(64)
 }

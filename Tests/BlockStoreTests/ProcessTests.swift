@@ -7,7 +7,7 @@ import Testing
 
 @Suite(.serialized) struct ProcessTests {
     /// The helper, built beside the tests.
-    private static var hammer: URL {
+    static var hammer: URL {
         let own = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
         for path in CommandLine.arguments + [own ?? ""] {
             let folder = URL(filePath: path).deletingLastPathComponent()

@@ -108,6 +108,15 @@ import Testing
         #expect(throws: Errno.accessDenied) { try world.lookup(Array("other".utf8)).get() }
     }
 
+    @Test func aDeniedListIsNoProofOfAbsence() throws {
+        let world = NamespaceWorld()
+        world.put("directory/file")
+        world.store.script(ScriptedFault(.list, error: .accessDenied))
+        #expect(throws: Errno.accessDenied) { try world.lookup(Array("directory".utf8)).get() }
+        // Nothing was remembered: once permitted, it is there at once.
+        #expect(world.lookup("directory")?.kind == .directory)
+    }
+
     @Test func failuresBecomeErrnosAndAreNotRemembered() throws {
         let world = NamespaceWorld()
         world.put("file")

@@ -35,8 +35,12 @@ final class ThreadedScheduler: Scheduler {
             notifier: RecordingNotifier(),
             logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
         let answered = Atomic<Int>(0)
-        DispatchQueue.concurrentPerform(iterations: 4) { _ in
-            for _ in 0..<3 {
+        DispatchQueue.concurrentPerform(iterations: 4) { thread in
+            for round in 0..<3 {
+                let own = Array("own-\(thread)".utf8)
+                let moved = Array("moved-\(thread)-\(round)".utf8)
+                let made = namespace.add(
+                    parent: 1, name: own, record: NamespaceWorld.file(), holding: true)!
                 let opened = DispatchSemaphore(value: 0)
                 let handle = Box<HandleNumber>()
                 namespace.openDirectory(
@@ -55,15 +59,25 @@ final class ThreadedScheduler: Scheduler {
                     reply.end.wait()
                     if reply.page.rows.isEmpty { break }
                     rows += reply.page.rows
+                    namespace.change(made.inode) { $0.size += 1 }
                 }
+                _ = namespace.move(parent: 1, name: own, newParent: 1, newName: moved)
+                namespace.settle(parent: 1, name: own)
+                namespace.remove(parent: 1, name: moved)
+                namespace.settle(parent: 1, name: moved)
+                namespace.forget(inode: made.inode, count: 1)
+                let isSeen = rows.contains { $0.name == own }
+                #expect(isSeen, "a name made before the walk is in it")
                 namespace.releaseDirectory(inode: 1, handle: handle.value!, reply: Reply { _ in })
-                answered.add(Set(rows.map(\.name)).count, ordering: .relaxed)
+                let listed = rows.map(\.name).filter { $0.starts(with: "photo-".utf8) }
+                answered.add(Set(listed).count, ordering: .relaxed)
+                #expect(Set(rows.map(\.name)).count == rows.count, "no name twice")
                 for row in rows where row.hasEntry {
                     namespace.forget(inode: row.attributes.inode, count: 1)
                 }
             }
         }
-        #expect(answered.load(ordering: .relaxed) == 4 * 3 * 3502)
+        #expect(answered.load(ordering: .relaxed) == 4 * 3 * 3500)
         let broken = namespace.locked { $0.brokenInvariants() }
         #expect(broken.isEmpty)
         #expect(namespace.memory.inodes == 1)

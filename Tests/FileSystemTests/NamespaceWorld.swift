@@ -88,7 +88,8 @@ struct NamespaceWorld {
 
     init(
         seed: UInt64 = 1, rootPrefix: String = "", ttl: Duration? = .seconds(60),
-        memoryLimit: Int = 32 << 20, roundTrip: Duration = .milliseconds(30)
+        memoryLimit: Int = 32 << 20, roundTrip: Duration = .milliseconds(30),
+        readsMetadata: Bool = false, attributes: BoundedAttributeMemory = BoundedAttributeMemory()
     ) {
         scheduler = SimulatedScheduler(seed: seed)
         store = SimulatedStore(scheduler: scheduler, seed: seed)
@@ -96,9 +97,10 @@ struct NamespaceWorld {
         namespace = Namespace(
             configuration: NamespaceConfiguration(
                 rootPrefix: Array(rootPrefix.utf8), timeToLive: ttl, uid: 10, gid: 20,
-                memoryLimit: memoryLimit, mountTime: 77),
+                memoryLimit: memoryLimit, mountTime: 77, readsMetadata: readsMetadata),
             store: store, scheduler: scheduler, notifier: notifier,
-            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() })
+            logger: Logger(label: "test") { _ in SwiftLogNoOpLogHandler() },
+            attributes: attributes)
     }
 
     func put(_ key: String, _ text: String = "x") { store.put(ObjectKey(key), Array(text.utf8)) }

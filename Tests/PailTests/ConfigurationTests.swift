@@ -9,8 +9,8 @@ import Testing
             made
                 == MountConfiguration(
                     source: BucketSource(bucket: "my-bucket", rootPrefix: Array("assets/".utf8)),
-                    mountpoint: "/work dir/mnt", cacheDirectory: "/home/ann/.cache/pail", uid: 1000,
-                    gid: 1001))
+                    mountpoint: "/work dir/mnt", cacheDirectory: "/home/ann/.cache/pail",
+                    stagingDirectory: "/home/ann/.cache/pail", uid: 1000, gid: 1001))
         #expect(made.memoryLimit == 256 << 20 && made.metadataTTL == .seconds(60))
         #expect(made.fileMode == 0o644 && made.directoryMode == 0o755)
         #expect(made.maxConnections == 64 && made.logLevel == .info && !made.staysInForeground)
@@ -34,7 +34,7 @@ import Testing
         #expect(made.uid == 33 && made.gid == 34)
         #expect(made.fileMode == 0o600 && made.directoryMode == 0o700 && made.allowsOthers)
         #expect(made.staysInForeground && made.logLevel == .debug && made.debugHTTP)
-        #expect(made.logFile == "/work dir/l.txt")
+        #expect(made.logFile == "/work dir/l.txt" && made.isReadOnly)
     }
 
     @Test func optionBeforeEnvironment() throws {
@@ -120,7 +120,7 @@ import Testing
             (["--endpoint-url", "http://[::1]:x"], "port"),
             (["--endpoint-url", "http://h", "--ca-bundle", "/c"], "no use with the plain"),
             (["--profile", ""], "--profile is empty"),
-            (["--read-write"], "does not exist yet"),
+            (["--read-write"], "is not needed"),
             (["--regoin", "x"], "Did you mean '--region'"),
             (["extra"], "unexpected argument"),
         ] as [([String], String)])

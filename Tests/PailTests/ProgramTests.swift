@@ -70,7 +70,7 @@ import Testing
             (["mount", "Bucket", "/m"], 64, "did you mean 'bucket'"),
             (["mount", "bucket", "/m", "--cache-size", "12x"], 64, "512MiB"),
             (["mount", "bucket", "/m", "--regoin", "x"], 64, "--region"),
-            (["mount", "bucket", "/m", "--read-write"], 64, "does not exist yet"),
+            (["mount", "bucket", "/m", "--read-write"], 64, "is not needed"),
             (["mount", "bucket", "/m", "-o", "cache_sze=1G"], 64, "cache_size"),
             (["mount", "bucket", "/m\u{1B}[31m", "--uid", "x\ny"], 64, "x\\ny"),
             (["unmont", "/m"], 64, "pail unmount"),

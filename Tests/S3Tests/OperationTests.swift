@@ -1,4 +1,5 @@
 import S3
+import Synchronization
 import Testing
 import Transport
 
@@ -37,6 +38,60 @@ struct OperationTests {
                 == "http://fake:9000/pail-bucket?delimiter=%2F&encoding-type=url&list-type=2"
                 + "&max-keys=1000&prefix=assets%2F&start-after=a%20b")
         #expect(bench.clock.pendingTimers == 0)
+    }
+
+    /// The token, as the caller gets it early, and the page that it gets in the end.
+    private func early(
+        _ answer: @escaping @Sendable (HTTPRequest, Int) -> FakeAnswer
+    ) throws -> (tokens: [String], page: ListPage) {
+        let bench = try Bench(answer: answer)
+        let tokens = Mutex<[String]>([])
+        let page = try bench.wait { done in
+            bench.client.list(
+                ListRequest(prefix: []),
+                onNext: { token in tokens.withLock { $0.append(token) } }, completion: done)
+        }.get()
+        return (tokens.withLock { $0 }, page)
+    }
+
+    private static func page(token: String, objects: Int) -> String {
+        "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>\(token)"
+            + "</NextContinuationToken>"
+            + (0..<objects).map {
+                "<Contents><Key>k\($0)</Key><LastModified>2009-10-12T17:50:30Z</LastModified>"
+                    + "<ETag>&quot;e&quot;</ETag><Size>1</Size></Contents>"
+            }.joined() + "</ListBucketResult>"
+    }
+
+    @Test func tellsEarlyWhereTheNextPageBegins() throws {
+        // In pieces of every small size, so that the mark and the token are cut everywhere.
+        for size in [1, 2, 3, 5, 7, 11, 24, 25, 1000, 100_000] {
+            // Both a page that is read where it arrives and one that is read elsewhere.
+            let objects = size < 100 ? 3 : 500
+            let (tokens, page) = try early { _, _ in
+                let text = Array(Self.page(token: "NN1/x=", objects: objects).utf8)
+                return FakeAnswer(
+                    chunks: stride(from: 0, to: text.count, by: size).map {
+                        Array(text[$0..<min(text.count, $0 + size)])
+                    })
+            }
+            #expect(tokens == ["NN1/x="], "pieces of \(size)")
+            #expect(page.nextToken == "NN1/x=")
+            #expect(page.objects.count == objects)
+        }
+    }
+
+    @Test func tellsOfTheNextPageOnceAndOnlyWhatItReadsPlainly() throws {
+        let again = try early { _, number in
+            var answer = FakeAnswer.xml(200, Self.page(token: "t\(number)", objects: 3))
+            if number == 0 { answer.failure = .connectionLost }
+            return answer
+        }
+        #expect(again.tokens == ["t0"])
+        #expect(again.page.nextToken == "t1", "the page itself decides")
+        let entity = try early { _, _ in .xml(200, Self.page(token: "a&amp;b", objects: 3)) }
+        #expect(entity.tokens.isEmpty)
+        #expect(entity.page.nextToken == "a&b")
     }
 
     @Test func headsAnObject() throws {

@@ -99,7 +99,7 @@ extension RandomSimulation {
             }
             if !isTrue { problem("\(what): size or time is of no version it had") }
             if !history.mayBeFile { problem("\(what): a file, but the name was not one") }
-        case .symbolicLink: problem("\(what): a link")
+        case .symbolicLink, .unknown: problem("\(what): a link, or unknown")
         }
     }
 

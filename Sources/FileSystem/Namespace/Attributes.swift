@@ -11,11 +11,29 @@ extension NamespaceState {
     func attributes(_ listing: Listing, _ position: Int) -> FileAttributes {
         let entry = listing.entries[position]
         let isKnown = entry.modified != Entry.unknownTime
-        return FileAttributes(
+        var attributes = FileAttributes(
             inode: entry.number, kind: entry.isDirectory ? .directory : .file,
             permissions: entry.isDirectory ? configuration.directoryMode : configuration.fileMode,
             uid: configuration.uid, gid: configuration.gid, size: entry.size,
             modified: isKnown ? entry.modified : configuration.mountTime)
+        if !details.isEmpty, let details = details[entry.number] {
+            add(details, to: &attributes)
+        }
+        if entry.isDirectory, let modified = directories[entry.number]?.localModified {
+            attributes.modified = max(attributes.modified, modified)
+            attributes.changed = max(attributes.changed, modified)
+        }
+        return attributes
+    }
+
+    private func add(_ details: Details, to attributes: inout FileAttributes) {
+        attributes.kind = details.kind
+        attributes.permissions = details.permissions
+        attributes.uid = details.uid
+        attributes.gid = details.gid
+        attributes.size = details.size ?? attributes.size
+        attributes.modified = details.modified ?? attributes.modified
+        attributes.changed = details.changed ?? attributes.modified
     }
 
     /// The attributes of a directory with state.
@@ -23,9 +41,15 @@ extension NamespaceState {
         if let place = place(of: directory.number) {
             return attributes(place.listing, place.position)
         }
-        return FileAttributes(
+        var attributes = FileAttributes(
             inode: directory.number, kind: .directory, permissions: configuration.directoryMode,
             uid: configuration.uid, gid: configuration.gid, size: 0, modified: rootModified)
+        if let details = details[directory.number] { add(details, to: &attributes) }
+        if let modified = directory.localModified {
+            attributes.modified = max(attributes.modified, modified)
+            attributes.changed = max(attributes.changed, modified)
+        }
+        return attributes
     }
 
     private var rootModified: Int64 {
@@ -33,11 +57,14 @@ extension NamespaceState {
         return known == Entry.unknownTime ? configuration.mountTime : known
     }
 
-    /// The version of a file's record.
-    func version(at place: Place) -> ObjectVersion {
+    /// The version of a file's record; nil while nothing of it is in the bucket.
+    func version(at place: Place) -> ObjectVersion? {
         let entry = place.entry
+        if entry.isDirectory { return nil }
+        if !details.isEmpty, details[entry.number]?.isUnpublished == true { return nil }
         return ObjectVersion(
-            key: key(of: place), etag: entry.etag.etag(texts: place.listing.texts),
+            key: storedAt[entry.number] ?? key(of: place),
+            etag: entry.etag.etag(texts: place.listing.texts),
             size: entry.size, modified: entry.modified,
             storageClass: storageClasses[Int(entry.storageClass)])
     }
@@ -48,6 +75,11 @@ extension NamespaceState {
             answerAbsent(waiter, timeout: absentFor)
             return
         }
+        if isUnknown(found) {
+            learn(found, for: waiter)
+            return
+        }
+        walkOn(found)
         let timeout = remaining(found.listing, found.position) ?? .zero
         let attributes = attributes(found.listing, found.position)
         switch waiter.kind {
@@ -68,6 +100,13 @@ extension NamespaceState {
             deferred.append { _ in
                 reply.succeed(AttributesAnswer(attributes: attributes, timeout: timeout))
             }
+        case .resolve(let pinning, let completion):
+            if pinning {
+                hold(found, lookups: 0)
+                pin(attributes.inode)
+            }
+            let occupant = occupant(found)
+            deferred.append { _ in completion(.success(occupant)) }
         }
     }
 
@@ -81,6 +120,7 @@ extension NamespaceState {
                         attributes: nil, entryTimeout: timeout, attributesTimeout: timeout))
             }
         case .attributes(_, let reply): deferred.append { _ in reply.fail(.stale) }
+        case .resolve(_, let completion): deferred.append { _ in completion(.success(.none)) }
         }
     }
 
@@ -94,6 +134,7 @@ extension NamespaceState {
                 switch waiter.kind {
                 case .lookup(let reply): reply.fail(errno)
                 case .attributes(_, let reply): reply.fail(errno)
+                case .resolve(_, let completion): completion(.failure(errno))
                 }
             }
         }

@@ -16,7 +16,7 @@ struct ChunkedArray<Element> {
     }
 
     subscript(position: Int) -> Element {
-        get { chunks[position / Self.chunk][position % Self.chunk] }
+        _read { yield chunks[position / Self.chunk][position % Self.chunk] }
         _modify { yield &chunks[position / Self.chunk][position % Self.chunk] }
     }
 

@@ -8,12 +8,12 @@ import S3
 /// A directory with state.
 final class Directory {
     let number: InodeNumber
-    let parent: InodeNumber
+    var parent: InodeNumber
     /// What all its keys begin with; ends in `/`, but for a `@pail-more` directory (and the root of
     /// a whole bucket, where it is empty).
-    let prefix: [UInt8]
+    var prefix: [UInt8]
     /// Bytes of a long component that `@pail-more` names have spelt; 0 in ordinary directories.
-    let spelt: Int
+    var spelt: Int
 
     /// The newest knowledge. While `lister` runs it grows, and `previous` has what was before.
     var listing: Listing
@@ -44,6 +44,23 @@ final class Directory {
     /// The listing whose names the kernel was given.
     var served: UInt32 = 0
 
+    /// Changes in force, by name.
+    var changes: [[UInt8]: LocalChange] = [:]
+    /// Something was removed here: it goes on existing, though it may have been the last.
+    var isKept = false
+    /// Directories in it that are wanted.
+    var wantedChildren = 0
+    /// It goes on existing whatever the bucket shows, for what is in it or was.
+    var isWanted = false
+    /// Requests from this number on were made after the last change.
+    var changedAt: UInt64 = 0
+    /// When names last changed here, in nanoseconds since 1970.
+    var localModified: Int64?
+    /// Questions about attributes of names under way, and how far walks have asked.
+    var learning = 0
+    var fileWalk = LearningWalk()
+    var directoryWalk = LearningWalk()
+
     init(
         number: InodeNumber, parent: InodeNumber, prefix: [UInt8], spelt: Int, listing: Listing
     ) {
@@ -55,7 +72,10 @@ final class Directory {
     }
 
     /// Something is under way or open: the state must stay.
-    var isBusy: Bool { handles > 0 || lister != nil || !flights.isEmpty || !waiters.isEmpty }
+    var isBusy: Bool {
+        handles > 0 || lister != nil || !flights.isEmpty || !waiters.isEmpty || learning > 0
+            || isKept || !changes.isEmpty
+    }
 
     /// Bytes of memory held.
     var bytes: Int { 512 + prefix.count + listing.bytes + (previous?.bytes ?? 0) }
@@ -73,8 +93,8 @@ struct Lister {
     /// The page whose answer is next; answers that overtook it wait in `early`.
     var page = 0
     var early: [Int: Result<ListPage, StoreError>] = [:]
-    /// The page behind which nothing was asked for, as nobody was waiting.
-    var stoppedBehind: Int?
+    /// The tokens of the pages asked for and not taken yet, but for the first page.
+    var asked: [Int: String] = [:]
     /// Counts in the walk-ahead's requests in flight.
     var isAhead = false
     var builder: ListingBuilder
@@ -87,6 +107,8 @@ struct LookupFlight {
     var list: Result<ListPage, StoreError>?
     /// Asked in the end: does exactly this key exist, by a listing.
     var probing = false
+    /// The name was changed here meanwhile: the answer does not count.
+    var isOutdated = false
     var waiters: [NameWaiter] = []
 }
 
@@ -95,6 +117,7 @@ struct NameWaiter {
     enum Kind {
         case lookup(Reply<EntryAnswer>)
         case attributes(InodeNumber, Reply<AttributesAnswer>)
+        case resolve(pinning: Bool, @Sendable (Result<Occupant, Errno>) -> Void)
     }
 
     var name: [UInt8]

@@ -1,7 +1,8 @@
 // Fetching a directory's names, page by page.
 //
-// As soon as a page arrives, the next one is asked for, before the page is looked at: the server
-// works on it meanwhile. Names go to the readers that wait and to lookups as each page is taken, so
+// As soon as a page's answer says where the next one begins, that one is asked for, before the page is
+// looked at: the server works on it meanwhile. If the page in the end says otherwise (its answer broke
+// off and came anew), what was asked for does not count. Names go to the readers that wait and to lookups as each page is taken, so
 // the first names do not wait for the last. A listing that nobody reads is given up after ten
 // pages.
 
@@ -32,16 +33,27 @@ extension NamespaceState {
         deferred.append { $0.requestPage(of: number, lister: id, page: 0, prefix, token: nil) }
     }
 
-    /// Whether to ask for the page behind `page`. A no is remembered.
+    /// Answers waiting to be taken, at most, before no more pages are asked for.
+    private static let pagesAhead = 4
+
+    /// Whether to ask for the page behind `page`, which begins at `next`, though `page` is not here
+    /// yet. After a no it is decided when `page` is taken.
     fileprivate mutating func wantsMore(
-        _ number: InodeNumber, lister id: UInt64, behind page: Int
+        _ number: InodeNumber, lister id: UInt64, behind page: Int, token: String?, next: String
     ) -> Bool {
-        guard let directory = directories[number], directory.lister?.id == id else {
-            return false
-        }
-        if page + 1 < Self.backgroundPages || isWaitedFor(directory) { return true }
-        directory.lister?.stoppedBehind = page
-        return false
+        guard let directory = directories[number], let lister = directory.lister, lister.id == id,
+            (lister.page..<lister.page + Self.pagesAhead).contains(page),
+            lister.asked[page] == token, lister.asked[page + 1] == nil
+        else { return false }
+        return asks(for: next, behind: page, in: directory)
+    }
+
+    /// Notes that the page behind `page` is asked for, unless nobody needs it.
+    private mutating func asks(for token: String, behind page: Int, in directory: Directory) -> Bool
+    {
+        guard page + 1 < Self.backgroundPages || isWaitedFor(directory) else { return false }
+        directory.lister?.asked[page + 1] = token
+        return true
     }
 
     private func isWaitedFor(_ directory: Directory) -> Bool {
@@ -50,14 +62,18 @@ extension NamespaceState {
 
     /// Takes a page's answer, in the order of pages.
     fileprivate mutating func arrived(
-        _ number: InodeNumber, lister id: UInt64, page: Int, _ result: Result<ListPage, StoreError>
+        _ number: InodeNumber, lister id: UInt64, page: Int, token: String?,
+        _ result: Result<ListPage, StoreError>
     ) {
-        guard let directory = directories[number], directory.lister?.id == id else { return }
+        guard let directory = directories[number], let lister = directory.lister, lister.id == id,
+            page >= lister.page, lister.asked[page] == token
+        else { return }
         directory.lister?.early[page] = result
         while let lister = directory.lister, lister.id == id,
             let result = directory.lister?.early.removeValue(forKey: lister.page)
         {
             directory.lister?.page += 1
+            directory.lister?.asked[lister.page] = nil
             switch result {
             case .success(let answer): take(answer, page: lister.page, in: directory)
             case .failure(let error): giveUp(directory, error)
@@ -70,26 +86,37 @@ extension NamespaceState {
         directory.listing.pages += 1
         for name in names {
             listed(
-                name.name, name.object.map { Finding($0) } ?? .directory(modified: nil),
+                name.name, name.object.map { Finding($0) } ?? .directory(.unknown),
                 in: directory)
         }
-        if page.nextToken == nil {
-            complete(directory)
-        } else if directory.lister?.stoppedBehind == number {
-            if isWaitedFor(directory), let token = page.nextToken, let id = directory.lister?.id {
-                directory.lister?.stoppedBehind = nil
-                let inode = directory.number
-                let prefix = directory.prefix
-                deferred.append {
-                    $0.requestPage(of: inode, lister: id, page: number + 1, prefix, token: token)
-                }
-            } else {
+        if let token = page.nextToken {
+            guard goesOn(directory, with: token, behind: number) else {
                 giveUp(directory, nil)
                 return
             }
+        } else {
+            complete(directory)
         }
         wakeReaders(of: directory)
         wakeWaiters(of: directory)
+    }
+
+    /// Sees to it that the page behind a page just taken comes. False when nobody needs it.
+    private mutating func goesOn(
+        _ directory: Directory, with token: String, behind page: Int
+    ) -> Bool {
+        guard let id = directory.lister?.id, directory.lister?.asked[page + 1] != token else {
+            return true
+        }
+        directory.lister?.asked = [:]
+        directory.lister?.early = [:]
+        guard asks(for: token, behind: page, in: directory) else { return false }
+        let number = directory.number
+        let prefix = directory.prefix
+        deferred.append {
+            $0.requestPage(of: number, lister: id, page: page + 1, prefix, token: token)
+        }
+        return true
     }
 
     private mutating func complete(_ directory: Directory) {
@@ -99,20 +126,44 @@ extension NamespaceState {
         retirePrevious(of: directory, complete: true)
         directory.listing.trim()
         directory.quietFor = .zero
-        directory.marker = lister?.builder.marker ?? Entry.unknownTime
-        if let own = place(of: directory.number) {
-            if let marker = lister?.builder.marker {
-                own.listing.entries[own.position].modified = marker
-            }
-            if lister?.builder.sawAny == false {
-                // Nothing has this prefix any more: the directory itself is in doubt.
-                own.listing.entries[own.position].flags.insert(.suspect)
-                tellChanged(
-                    directory.number, in: own.directory, name: own.listing.name(own.position))
-            }
-        }
+        directory.marker = lister?.builder.marker?.modified ?? Entry.unknownTime
+        if let lister { learnedOwn(directory, lister) }
+        dropSettled(directory)
         account(directory)
         if lister?.isAhead == true { readyAhead(directory) }
+    }
+
+    /// What a complete listing tells of the directory itself.
+    private mutating func learnedOwn(_ directory: Directory, _ lister: Lister) {
+        guard let own = place(of: directory.number), !own.entry.flags.contains(.local) else {
+            return
+        }
+        if directory.spelt == 0, lister.id >= directory.changedAt {
+            var entry = own.entry
+            fill(&entry, Finding.Marker(lister.builder.marker), in: own.listing)
+            own.listing.entries[own.position] = entry
+        }
+        if lister.builder.sawAny {
+            shown(directory, request: lister.id)
+        } else if !isWanted(own) {
+            // Nothing has this prefix any more: the directory itself is in doubt.
+            own.listing.entries[own.position].flags.insert(.suspect)
+            tellChanged(
+                directory.number, in: own.directory, name: own.listing.name(own.position))
+        }
+    }
+
+    /// Begins the listing under way anew, as the directory's prefix has changed; names it has got
+    /// already stay where they are.
+    mutating func restartListing(of directory: Directory) {
+        let id = nextRequest
+        nextRequest += 1
+        let number = directory.number
+        let prefix = directory.prefix
+        var lister = Lister(id: id, builder: ListingBuilder(prefix: prefix, spelt: directory.spelt))
+        lister.isAhead = directory.lister?.isAhead ?? false
+        directory.lister = lister
+        deferred.append { $0.requestPage(of: number, lister: id, page: 0, prefix, token: nil) }
     }
 
     /// Ends a listing before its last page: for an error, or because nobody needs it (nil).
@@ -138,6 +189,7 @@ extension NamespaceState {
         } else {
             for waiter in waiters { fly(waiter, in: directory) }
         }
+        dropSettled(directory)
         wakeReaders(of: directory)
         account(directory)
     }
@@ -154,6 +206,15 @@ extension NamespaceState {
         let waiters = directory.waiters
         directory.waiters = []
         for waiter in waiters {
+            switch localTruth(waiter.name, in: directory) {
+            case .present(let place):
+                answer(waiter, with: place, absentFor: .zero)
+                continue
+            case .absent:
+                answerAbsent(waiter, timeout: fullTimeout)
+                continue
+            case nil: break
+            }
             let position = directory.listing.find(waiter.name)
             let flags = position.map { directory.listing.entries[$0].flags }
             if let position, flags?.isDisjoint(with: [.single, .gone]) == true {
@@ -178,13 +239,18 @@ extension Namespace {
         of number: InodeNumber, lister: UInt64, page: Int, _ prefix: [UInt8], token: String?
     ) {
         let request = ListRequest(prefix: prefix, continuationToken: token)
-        store.list(request) { [self] result in
-            if case .success(let answer) = result, let token = answer.nextToken,
-                locked({ $0.wantsMore(number, lister: lister, behind: page) })
-            {
-                requestPage(of: number, lister: lister, page: page + 1, prefix, token: token)
-            }
-            locked { $0.arrived(number, lister: lister, page: page, result) }
-        }
+        store.list(
+            request,
+            onNext: { [self] next in
+                let isWanted = locked {
+                    $0.wantsMore(number, lister: lister, behind: page, token: token, next: next)
+                }
+                if isWanted {
+                    requestPage(of: number, lister: lister, page: page + 1, prefix, token: next)
+                }
+            },
+            completion: { [self] result in
+                locked { $0.arrived(number, lister: lister, page: page, token: token, result) }
+            })
     }
 }

@@ -18,6 +18,10 @@ struct Entry {
         static let moved = Flags(rawValue: 16)
         /// Something contradicted it: ask before it is believed again.
         static let suspect = Flags(rawValue: 32)
+        /// Its attributes are known: those in the details, else the mount's defaults.
+        static let known = Flags(rawValue: 64)
+        /// An unsettled change: believed whatever the bucket shows.
+        static let local = Flags(rawValue: 128)
     }
 
     /// Given when the record is made, ascending in listing order.
@@ -26,6 +30,7 @@ struct Entry {
     var size: Int64 = 0
     /// Nanoseconds since 1970; `unknownTime` for a directory without a known marker.
     var modified: Int64 = Entry.unknownTime
+    /// A directory's: its marker's.
     var etag = CompactETag()
     /// Start of the name in the arena.
     var nameStart: UInt32 = 0
@@ -63,6 +68,11 @@ struct CompactETag: Equatable {
     }
 
     init() {}
+
+    /// The same ETag for another listing's texts.
+    func carried(from old: [String], to texts: inout [String]) -> CompactETag {
+        suffix & Self.odd == 0 ? self : CompactETag(etag(texts: old), texts: &texts)
+    }
 
     /// The ETag in full.
     func etag(texts: [String]) -> ETag {

@@ -50,7 +50,7 @@ extension NamespaceState {
         var names = ["key"]
         if let place = place(of: number), !place.entry.isDirectory {
             names += ["etag", "storage-class", "url"]
-            if let head = heads.head(of: number, etag: version(at: place).etag) {
+            if let head = knownHead(of: place) {
                 if head.contentType != nil { names.append("content-type") }
                 if head.versionID != nil { names.append("version-id") }
                 names += head.metadata.keys.sorted().map { "meta." + $0 }
@@ -68,8 +68,8 @@ extension NamespaceState {
         if name == "key" { return key(of: place).bytes }
         guard !place.entry.isDirectory else { return nil }
         switch name {
-        case "etag": return Array(version(at: place).etag.text.utf8)
-        case "storage-class": return Array(version(at: place).storageClass.rawValue.utf8)
+        case "etag": return version(at: place).map { Array($0.etag.text.utf8) }
+        case "storage-class": return version(at: place).map { Array($0.storageClass.rawValue.utf8) }
         default: return nil
         }
     }
@@ -78,7 +78,11 @@ extension NamespaceState {
         _ name: String, of place: Place, reply: Reply<[UInt8]>
     ) {
         let number = place.entry.number
-        if let head = heads.head(of: number, etag: version(at: place).etag) {
+        guard version(at: place) != nil else {
+            deferred.append { _ in reply.fail(.noData) }
+            return
+        }
+        if let head = knownHead(of: place) {
             let value = Self.value(name, head)
             deferred.append { _ in reply.answer(value) }
             return
@@ -94,6 +98,10 @@ extension NamespaceState {
                 }
             }
         }
+    }
+
+    private func knownHead(of place: Place) -> ObjectHead? {
+        version(at: place).flatMap { heads.head(of: place.entry.number, etag: $0.etag) }
     }
 
     private static func value(_ name: String, _ head: ObjectHead) -> Result<[UInt8], Errno> {

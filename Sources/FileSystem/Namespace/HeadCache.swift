@@ -16,6 +16,8 @@ struct HeadCache {
     private var heads: [InodeNumber: ObjectHead] = [:]
     private var order: [InodeNumber] = []
     private var waiters: [InodeNumber: [Waiter]] = [:]
+    /// Requests under way whose inode was changed here meanwhile.
+    private var outdated: Set<InodeNumber> = []
 
     /// The head seen with this ETag.
     func head(of number: InodeNumber, etag: ETag) -> ObjectHead? {
@@ -41,8 +43,17 @@ struct HeadCache {
         return isUnderWay
     }
 
-    /// Takes all waiters.
-    mutating func leave(_ number: InodeNumber) -> [Waiter] {
-        waiters.removeValue(forKey: number) ?? []
+    /// Takes all waiters, and says whether the answer is outdated.
+    mutating func leave(_ number: InodeNumber) -> (waiters: [Waiter], isOutdated: Bool) {
+        let isOutdated = outdated.remove(number) != nil
+        return (waiters.removeValue(forKey: number) ?? [], isOutdated)
     }
+
+    /// What is under way for an inode is of an earlier state.
+    mutating func outdate(_ number: InodeNumber) {
+        if waiters[number] != nil { outdated.insert(number) }
+    }
+
+    /// The same for all inodes.
+    mutating func outdateAll() { outdated.formUnion(waiters.keys) }
 }

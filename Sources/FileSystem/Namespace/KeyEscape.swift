@@ -80,7 +80,8 @@ enum KeyEscape {
             let form: Form = asFile ? .file : needsName(rest) ? .name : .plain
             let suffix = form == .plain ? 0 : suffixLength
             if rest.count + suffix <= nameLimit {
-                return spelt == 0 ? .name(Array(rest) + form.suffix) : nil
+                guard spelt == 0 else { return nil }
+                return .name(form == .plain ? Array(rest) : Array(rest) + form.suffix)
             }
             let cut = cut(rest)
             if spelt == 0 { return .more(Array(rest.prefix(cut)) + Form.more.suffix) }

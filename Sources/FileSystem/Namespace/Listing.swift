@@ -6,6 +6,7 @@
 // true as long as the listing lives: that is what d_off counts. Not Sendable; under the namespace's
 // lock.
 
+import Glibc
 import Operations
 import S3
 
@@ -23,11 +24,15 @@ final class Listing {
     var finishedAt: Duration?
     /// Why it was given up.
     var failure: StoreError?
+    /// A name may be missing: the next reader lists anew.
+    var isDoubted = false
     var pages = 0
     /// Entries in the inode table.
     var held = 0
     /// Entries that are part of the order.
     var listed = 0
+    /// Records that got details, roughly.
+    var detailed = 0
     /// Records that are neither listed nor held any more.
     var waste = 0
 
@@ -38,6 +43,7 @@ final class Listing {
     /// Bytes of memory held.
     var bytes: Int {
         256 + entries.bytes + names.capacity + slots.capacity * 4 + texts.count * 64
+            + detailed * Details.cost
     }
 
     var count: Int { entries.count }
@@ -51,13 +57,34 @@ final class Listing {
     /// The newest record of a name, also when it is gone; nil when it was never seen here.
     func find(_ name: some RandomAccessCollection<UInt8>) -> Int? {
         guard !slots.isEmpty else { return nil }
-        var slot = Self.hash(name) & (slots.count - 1)
-        while slots[slot] != 0 {
-            let position = Int(slots[slot]) - 1
-            if self.name(position).elementsEqual(name) { return position }
+        let slot = slot(of: name)
+        return slots[slot] == 0 ? nil : Int(slots[slot]) - 1
+    }
+
+    /// The slot that holds a name, or the empty one where it would be.
+    private func slot(of name: some RandomAccessCollection<UInt8>) -> Int {
+        let start = Self.hash(name) & (slots.count - 1)
+        let found = name.withContiguousStorageIfAvailable { unsafe slot(of: $0, from: start) }
+        if let found { return found }
+        return unsafe Array(name).withUnsafeBufferPointer { unsafe slot(of: $0, from: start) }
+    }
+
+    private func slot(of name: UnsafeBufferPointer<UInt8>, from start: Int) -> Int {
+        var slot = start
+        while slots[slot] != 0, unsafe !isNamed(Int(slots[slot]) - 1, name) {
             slot = (slot + 1) & (slots.count - 1)
         }
-        return nil
+        return slot
+    }
+
+    private func isNamed(_ position: Int, _ name: UnsafeBufferPointer<UInt8>) -> Bool {
+        guard Int(entries[position].nameCount) == name.count, let bytes = name.baseAddress else {
+            return name.isEmpty && entries[position].nameCount == 0
+        }
+        let start = Int(entries[position].nameStart)
+        return unsafe names.withUnsafeBufferPointer {
+            unsafe memcmp($0.baseAddress! + start, bytes, name.count) == 0
+        }
     }
 
     /// Appends a record under a name; a record of that name that was here is no longer found.
@@ -101,9 +128,10 @@ final class Listing {
     }
 
     private func index(_ position: Int) {
-        if entries.count * 4 > slots.count * 3 {
+        // Half full at most: names that are not here are looked for more often than those that are.
+        if entries.count * 2 > slots.count {
             var size = max(8, slots.count)
-            while entries.count * 4 > size * 3 { size *= 2 }
+            while entries.count * 2 > size { size *= 2 }
             let old = slots
             slots = Array(repeating: 0, count: size)
             for value in old where value != 0 { place(Int(value) - 1) }
@@ -112,12 +140,6 @@ final class Listing {
     }
 
     private func place(_ position: Int) {
-        let name = name(position)
-        var slot = Self.hash(name) & (slots.count - 1)
-        while slots[slot] != 0 {
-            if self.name(Int(slots[slot]) - 1) == name { break }
-            slot = (slot + 1) & (slots.count - 1)
-        }
-        slots[slot] = UInt32(position) + 1
+        slots[slot(of: name(position))] = UInt32(position) + 1
     }
 }

@@ -19,8 +19,8 @@ struct ListedName {
 struct ListingBuilder {
     let prefix: [UInt8]
     let spelt: Int
-    /// LastModified of the directory's own marker object.
-    private(set) var marker: Int64?
+    /// The directory's own marker object.
+    private(set) var marker: ObjectSummary?
     /// A key was seen, be it only the marker.
     private(set) var sawAny = false
     /// Objects that wait for their `name/` to be passed, outermost first.
@@ -59,7 +59,7 @@ struct ListingBuilder {
         settle(before: object.key.bytes, to: &names)
         if object.key.bytes.count == prefix.count {
             guard spelt == 0 else { return }
-            marker = object.modified
+            marker = object
             if object.size > 0 { emit([], object, asFile: true, to: &names) }
         } else {
             pending.append(object)

@@ -20,8 +20,6 @@ import S3
 extension NamespaceState {
     private static let missesBeforeListing = 4
     static let backgroundPages = 10
-    /// The longest key S3 knows, in bytes.
-    private static let keyLimit = 1024
 
     private enum Memory {
         case present(Place)
@@ -35,12 +33,20 @@ extension NamespaceState {
             return
         }
         guard let directory = directory(parent) else {
-            let errno: Errno = place(of: parent) == nil ? .stale : .notDirectory
+            let errno = noDirectory(parent)
             deferred.append { _ in reply.fail(errno) }
             return
         }
-        let waiter = NameWaiter(name: name, kind: .lookup(reply))
-        switch memory(of: name, in: directory) {
+        reconsider(NameWaiter(name: name, kind: .lookup(reply)), in: directory)
+    }
+
+    /// Answers from memory, else asks.
+    mutating func reconsider(_ waiter: NameWaiter, in directory: Directory) {
+        if case .attributes(let number, let reply) = waiter.kind {
+            getAttributes(number, reply: reply)
+            return
+        }
+        switch memory(of: waiter.name, in: directory) {
         case .present(let place): answer(waiter, with: place, absentFor: .zero)
         case .absent(let timeout): answerAbsent(waiter, timeout: timeout)
         case .unknown: ask(waiter, in: directory)
@@ -48,6 +54,12 @@ extension NamespaceState {
     }
 
     private func memory(of name: [UInt8], in directory: Directory) -> Memory {
+        if !directory.changes.isEmpty, let change = directory.changes[name], !change.isSettled {
+            if change.isPresent, let place = place(of: name, in: directory) {
+                return .present(place)
+            }
+            return .absent(fullTimeout)
+        }
         if let place = place(of: name, in: directory) {
             guard let left = remaining(place.listing, place.position) else { return .unknown }
             return place.entry.flags.contains(.gone) ? .absent(left) : .present(place)
@@ -157,8 +169,8 @@ extension NamespaceState {
             case .success(let page):
                 isPrefix = !(page.objects.isEmpty && page.commonPrefixes.isEmpty)
                 if isPrefix, !isFile {
-                    let marker = page.objects.first { $0.key.bytes == prefix }?.modified
-                    settle(directory, name, .directory(modified: marker))
+                    let marker = page.objects.first { $0.key.bytes == prefix }
+                    settle(directory, name, .directory(Finding.Marker(marker)))
                     return
                 }
             }
@@ -179,7 +191,8 @@ extension NamespaceState {
                 settle(directory, name, Finding(head), head: head)
             }
         case .failure(let error) where error.kind == .notFound:
-            if let listError, listError.kind != .accessDenied {
+            // A refused LIST does not say that there is no directory of the name.
+            if let listError {
                 fail(directory, name, listError)
             } else {
                 settle(directory, name, nil)
@@ -219,13 +232,31 @@ extension NamespaceState {
         _ directory: Directory, _ name: [UInt8], _ finding: Finding?, head: ObjectHead? = nil
     ) {
         guard let flight = directory.flights.removeValue(forKey: name) else { return }
+        if isOverruled(flight, name, in: directory) {
+            for waiter in flight.waiters { reconsider(waiter, in: directory) }
+            account(directory)
+            return
+        }
+        if directory.changes[name] != nil {
+            // Asked for after the change: it is newer than the listing under way.
+            directory.changes[name] = LocalChange(isPresent: finding != nil, isSettled: true)
+        }
+        let before = place(of: name, in: directory)
         var found: Place?
-        if let finding {
+        if let before, isWanted(before), finding?.isDirectory != true {
+            before.listing.entries[before.position].checked = checkedNow
+            before.listing.entries[before.position].flags.remove(.suspect)
+            found = before
+        } else if let finding {
             let place = confirmed(name, finding, in: directory)
-            if let head { heads.insert(head, for: place.entry.number) }
+            if let head {
+                heads.insert(head, for: place.entry.number)
+                take(head, place)
+            }
+            if let child = directories[place.entry.number] { shown(child, request: flight.id) }
             found = place
-        } else {
-            vanished(name, in: directory)
+        } else if let before {
+            vanished(before)
         }
         for waiter in flight.waiters { answer(waiter, with: found, absentFor: fullTimeout) }
         account(directory)
@@ -233,7 +264,18 @@ extension NamespaceState {
 
     private mutating func fail(_ directory: Directory, _ name: [UInt8], _ error: StoreError) {
         guard let flight = directory.flights.removeValue(forKey: name) else { return }
+        if isOverruled(flight, name, in: directory) {
+            for waiter in flight.waiters { reconsider(waiter, in: directory) }
+            return
+        }
         fail(flight.waiters, with: error, path: path(of: directory.number, name: name))
+    }
+
+    /// Whether a flight was asked for before a change of its name.
+    private func isOverruled(
+        _ flight: LookupFlight, _ name: [UInt8], in directory: Directory
+    ) -> Bool {
+        flight.isOutdated || directory.changes[name]?.isSettled == false
     }
 
     private mutating func countMiss(in directory: Directory) {

@@ -43,6 +43,7 @@ extension NamespaceState {
         if directory.aheadBytes > 0 { endWalksAhead() }
         used(directory)
         idleBytes -= idleByDirectory.removeValue(forKey: number) ?? 0
+        dropDetails(of: directory.listing)
         if number == Self.rootInode {
             directory.listing = Listing(id: nextListing)
             nextListing &+= 1
@@ -67,6 +68,7 @@ extension NamespaceState {
             }
             carry(Place(directory: directory, listing: old, position: position), to: listing)
         }
+        dropDetails(of: old)
         listing.trim()
         listing.finishedAt = old.finishedAt
         directory.listing = listing

@@ -19,17 +19,23 @@ public final class Namespace: Sendable {
     let store: any ObjectStore
     let scheduler: any Scheduler
     let logger: Logger
+    /// What HEADs told of objects' metadata.
+    let memorized: any AttributeMemory
     private let state: Mutex<NamespaceState>
 
-    /// - Parameter notifier: nil when there is no kernel to tell (tests).
+    /// - Parameters:
+    ///   - notifier: nil when there is no kernel to tell (tests).
+    ///   - attributes: remembers what HEADs told.
     public init(
         configuration: NamespaceConfiguration, store: any ObjectStore, scheduler: any Scheduler,
-        notifier: (any KernelNotifier)?, logger: Logger
+        notifier: (any KernelNotifier)?, logger: Logger,
+        attributes: any AttributeMemory = BoundedAttributeMemory()
     ) {
         self.configuration = configuration
         self.store = store
         self.scheduler = scheduler
         self.logger = logger
+        self.memorized = attributes
         self.state = Mutex(
             NamespaceState(
                 configuration: configuration, notifier: notifier, now: scheduler.now))

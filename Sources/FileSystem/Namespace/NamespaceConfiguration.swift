@@ -13,11 +13,15 @@ public struct NamespaceConfiguration: Sendable {
     public var memoryLimit: Int
     /// Modification time of directories without a marker, in nanoseconds since 1970.
     public var mountTime: Int64
+    /// Attributes are read from the objects' metadata (a HEAD for each version not known yet); else
+    /// every file shows the defaults above.
+    public var readsMetadata: Bool
 
     public init(
         rootPrefix: [UInt8] = [], timeToLive: Duration? = .seconds(60), uid: UInt32 = 0,
         gid: UInt32 = 0, fileMode: UInt16 = 0o644, directoryMode: UInt16 = 0o755,
-        memoryLimit: Int = 32 << 20, mountTime: Int64 = 0
+        memoryLimit: Int = 32 << 20, mountTime: Int64 = 0,
+        readsMetadata: Bool = false
     ) {
         precondition(rootPrefix.isEmpty || rootPrefix.last == 0x2F)
         self.rootPrefix = rootPrefix
@@ -28,5 +32,6 @@ public struct NamespaceConfiguration: Sendable {
         self.directoryMode = directoryMode
         self.memoryLimit = memoryLimit
         self.mountTime = mountTime
+        self.readsMetadata = readsMetadata
     }
 }

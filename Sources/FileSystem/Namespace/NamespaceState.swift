@@ -21,6 +21,19 @@ struct NamespaceState: @unchecked Sendable {
     var directories: [InodeNumber: Directory] = [:]
     var handles: [HandleNumber: DirectoryHandle] = [:]
     var heads = HeadCache()
+    /// Attributes beyond the records, by inode number; also of records that are not in use.
+    var details: [InodeNumber: Details] = [:]
+    /// Questions about attributes under way.
+    var learning: [InodeNumber: Learning] = [:]
+    /// Inodes without a name.
+    var unlinked: [InodeNumber: UnlinkedInode] = [:]
+    var pins: [InodeNumber: Int] = [:]
+    /// Where a version lies while that is not the key of the inode's name.
+    var storedAt: [InodeNumber: ObjectKey] = [:]
+    /// Inodes that got a version from here.
+    var owned: Set<InodeNumber> = []
+    /// How many directories are wanted, the root included: without one there are no changes.
+    var wanted = 0
     var storageClasses: [StorageClass] = [.standard]
     var walks: [Walk] = []
     /// Listings ahead of a walk under way.
@@ -111,20 +124,27 @@ extension NamespaceState {
     mutating func makeDirectory(at place: Place) -> Directory {
         let number = place.entry.number
         if let directory = directories[number] { return directory }
-        let name = place.listing.name(place.position)
-        let payload = KeyEscape.payload(of: name)
-        let isPart = KeyEscape.form(of: name) == .more
         hold(place, lookups: 0)
+        let (prefix, spelt) = prefix(at: place)
         let directory = Directory(
-            number: number, parent: place.directory.number,
-            prefix: place.directory.prefix + payload + (isPart ? [] : [0x2F]),
-            spelt: isPart ? place.directory.spelt + payload.count : 0,
+            number: number, parent: place.directory.number, prefix: prefix, spelt: spelt,
             listing: Listing(id: nextListing))
         nextListing &+= 1
         directory.lastUsed = tick
         directories[number] = directory
         account(directory)
         return directory
+    }
+
+    /// What the keys in a directory begin with, and what of a long component they have spelt.
+    func prefix(at place: Place) -> (prefix: [UInt8], spelt: Int) {
+        let name = place.listing.name(place.position)
+        let payload = KeyEscape.payload(of: name)
+        let isPart = KeyEscape.form(of: name) == .more
+        return (
+            place.directory.prefix + payload + (isPart ? [] : [0x2F]),
+            isPart ? place.directory.spelt + payload.count : 0
+        )
     }
 
     /// The key a file's record stands for (a directory's: its prefix).
@@ -168,18 +188,21 @@ extension NamespaceState {
     /// The kernel forgets lookups; an inode nobody uses any more is freed.
     mutating func forget(_ number: InodeNumber, count: UInt64) {
         guard number != Self.rootInode else { return }
+        if freeIfUnlinked(number, forgetting: count) { return }
         inodes.update(number) { $0.lookups -= min(count, $0.lookups) }
         freeIfUnused(number)
     }
 
-    /// Frees an inode without lookups and without directory state.
+    /// Frees an inode without lookups, pins, changes in force and directory state.
     mutating func freeIfUnused(_ number: InodeNumber) {
+        if freeIfUnlinked(number) { return }
         guard let inode = inodes[number], inode.lookups == 0, directories[number] == nil,
-            number != Self.rootInode
+            number != Self.rootInode, !isNeeded(number)
         else { return }
         let place = place(of: number)
         inodes.remove(number)
         heads.remove(number)
+        owned.remove(number)
         guard let place else { return }
         place.listing.entries[place.position].flags.remove(.held)
         place.listing.held -= 1
@@ -199,22 +222,28 @@ extension NamespaceState {
     /// For how long a record may still be believed; nil when it must be confirmed first.
     func remaining(_ listing: Listing, _ position: Int) -> Duration? {
         let entry = listing.entries[position]
+        if entry.flags.contains(.local) { return fullTimeout }
         if entry.flags.contains(.suspect) { return nil }
         var since: Duration?
-        if !entry.flags.contains(.single) { since = listing.finishedAt ?? now }
+        if !entry.flags.contains(.single) {
+            // Made here before the first listing, or just listed.
+            since = listing.finishedAt ?? (entry.checked == 0 ? now : nil)
+        }
         if entry.checked != 0 {
             // Wraps after 49 days; the difference stays right.
             let checked = now - .milliseconds(Int64(stamp(now) &- entry.checked))
             since = max(since ?? checked, checked)
         }
-        return since.flatMap(remaining(since:))
+        // No closure over self: that would copy the whole state.
+        guard let since else { return nil }
+        return remaining(since: since)
     }
 
     /// For how long the names that are not in a directory may be believed missing.
     func remaining(_ directory: Directory) -> Duration? {
-        guard directory.listing.isComplete, let since = directory.listing.finishedAt else {
-            return nil
-        }
+        guard directory.listing.isComplete, !directory.listing.isDoubted,
+            let since = directory.listing.finishedAt
+        else { return nil }
         return remaining(since: since)
     }
 

@@ -11,7 +11,7 @@ import S3
 extension NamespaceState {
     mutating func openDirectory(_ number: InodeNumber, reply: Reply<OpenAnswer>) {
         guard let directory = directory(number) else {
-            let errno: Errno = place(of: number) == nil ? .stale : .notDirectory
+            let errno = noDirectory(number)
             deferred.append { _ in reply.fail(errno) }
             return
         }
@@ -49,7 +49,9 @@ extension NamespaceState {
         guard let open = handles[handle], open.directory == number,
             let directory = directory(number)
         else {
-            deferred.append { _ in reply.fail(.badHandle) }
+            // A removed directory has no names.
+            let isRemoved = unlinked[number] != nil && handles[handle]?.directory == number
+            deferred.append { _ in if isRemoved { reply.finish() } else { reply.fail(.badHandle) } }
             return
         }
         let isRewound = offset == 0 && open.isStarted
@@ -144,8 +146,14 @@ extension NamespaceState {
         _ listing: Listing, _ position: Int, _ directory: Directory, _ reply: any DirectoryReply
     ) -> Addition {
         let entry = listing.entries[position]
-        if !entry.flags.isDisjoint(with: [.single, .gone]) { return .skipped }
+        if entry.flags.contains(.single) { return .skipped }
         let name = listing.name(position)
+        if entry.flags.contains(.gone) {
+            // In an older snapshot the name may have come back as something else.
+            guard listing !== directory.listing, let today = self.place(of: name, in: directory),
+                today.entry.flags.isDisjoint(with: .gone)
+            else { return .skipped }
+        }
         let nextOffset = UInt64(position) + 3
         var place = Place(directory: directory, listing: listing, position: position)
         if listing !== directory.listing || entry.flags.contains(.moved) {
@@ -160,10 +168,19 @@ extension NamespaceState {
             }
             place = today
         }
+        var attributes = attributes(place.listing, place.position)
+        if isUnknown(place) {
+            // The kernel looks it up if somebody wants to know (see Learning).
+            if mayBeLink(place.entry) { attributes.kind = .unknown }
+            let isAdded = reply.add(
+                name: name, attributes: attributes, entryTimeout: nil, attributesTimeout: .zero,
+                nextOffset: nextOffset)
+            return isAdded ? .added : .full
+        }
         let timeout = remaining(place.listing, place.position) ?? .zero
         let isAdded = reply.add(
-            name: name, attributes: attributes(place.listing, place.position),
-            entryTimeout: timeout, attributesTimeout: timeout, nextOffset: nextOffset)
+            name: name, attributes: attributes, entryTimeout: timeout, attributesTimeout: timeout,
+            nextOffset: nextOffset)
         guard isAdded else { return .full }
         if reply.plus { hold(place, lookups: 1) }
         return .added

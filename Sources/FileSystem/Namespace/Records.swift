@@ -9,9 +9,18 @@ import S3
 
 /// What an answer says about one name.
 enum Finding {
-    /// Modified: the marker's time, nil when none was seen.
-    case directory(modified: Int64?)
+    case directory(Marker)
     case file(size: Int64, etag: ETag, modified: Int64, storageClass: StorageClass)
+
+    /// What is said of a directory's own object.
+    enum Marker {
+        case unknown, absent
+        case object(etag: ETag, modified: Int64)
+
+        init(_ object: ObjectSummary?) {
+            self = object.map { .object(etag: $0.etag, modified: $0.modified) } ?? .absent
+        }
+    }
 
     var isDirectory: Bool { if case .directory = self { true } else { false } }
 
@@ -32,6 +41,16 @@ extension NamespaceState {
     /// Takes a name from a listing's page.
     mutating func listed(_ name: [UInt8], _ finding: Finding, in directory: Directory) {
         let listing = directory.listing
+        if let truth = localTruth(name, in: directory) {
+            guard case .present(let place) = truth else { return }
+            guard directory.changes[name] == nil, finding.isDirectory else {
+                adopt(place)
+                return
+            }
+            if let child = directories[place.entry.number], let lister = directory.lister {
+                shown(child, request: lister.id)
+            }
+        }
         if let position = listing.find(name) {
             let flags = listing.entries[position].flags
             // Repeated by the server (or a second key below one `@pail-more` name).
@@ -72,11 +91,6 @@ extension NamespaceState {
         }
     }
 
-    /// Takes the answer that a name does not exist.
-    mutating func vanished(_ name: [UInt8], in directory: Directory) {
-        if let place = place(of: name, in: directory) { vanished(place) }
-    }
-
     /// Marks a record as gone.
     mutating func vanished(_ place: Place) {
         let flags = place.entry.flags
@@ -99,27 +113,41 @@ extension NamespaceState {
                 let entry = previous.entries[position]
                 guard entry.flags.contains(.held) else { continue }
                 let place = Place(directory: directory, listing: previous, position: position)
+                if complete, isPresentHere(place) {
+                    adopt(place)
+                    continue
+                }
                 if complete { vanished(place) }
                 carry(place, to: directory.listing)
             }
         }
+        dropDetails(of: previous)
         directory.previous = nil
     }
 
-    /// Copies a held record as a single one to another listing, with its inode.
-    mutating func carry(_ place: Place, to listing: Listing) {
+    private func isPresentHere(_ place: Place) -> Bool {
+        guard wanted > 0, !place.entry.flags.contains(.gone) else { return false }
+        let name = Array(place.listing.name(place.position))
+        guard case .present(let found) = localTruth(name, in: place.directory) else { return false }
+        return found.entry.number == place.entry.number
+    }
+
+    /// Copies a held record to another listing, with its inode: as a single one, or into the order.
+    mutating func carry(_ place: Place, to listing: Listing, isListed: Bool = false) {
         var entry = place.entry
         let name = place.listing.name(place.position)
         // A name that has another record by now keeps that one findable.
-        let newer = listing.find(name)
-        let etag = entry.etag.etag(texts: place.listing.texts)
-        entry.etag = CompactETag(etag, texts: &listing.texts)
-        entry.flags.insert(.single)
-        if newer != nil { entry.flags.insert(.gone) }
-        place.listing.entries[place.position].flags.remove(.held)
+        let isNewest =
+            isListed
+            || listing.find(name) == nil && place.listing.find(name) == place.position
+        entry.etag = entry.etag.carried(from: place.listing.texts, to: &listing.texts)
+        if isListed { entry.flags.remove(.single) } else { entry.flags.insert(.single) }
+        if details[entry.number] != nil { listing.detailed += 1 }
+        if !isNewest { entry.flags.insert(.gone) }
+        place.listing.entries[place.position].flags.subtract([.held, .local])
         place.listing.entries[place.position].flags.insert(.moved)
         place.listing.held -= 1
-        let position = listing.append(entry, name: name, findable: newer == nil)
+        let position = listing.append(entry, name: name, findable: isNewest)
         listing.held += 1
         inodes.update(entry.number) {
             $0.listing = listing.id
@@ -146,7 +174,10 @@ extension NamespaceState {
         if let old, old.entry.isDirectory == finding.isDirectory {
             entry.number = old.entry.number
             entry.modified = old.entry.modified
+            entry.etag = old.entry.etag.carried(from: old.listing.texts, to: &listing.texts)
+            entry.flags = old.entry.flags.intersection(.known)
             fill(&entry, finding, in: listing)
+            if details[entry.number] != nil { listing.detailed += 1 }
             if old.entry.flags.contains(.held) {
                 changed =
                     old.entry.flags.contains(.gone) || old.entry.size != entry.size
@@ -164,9 +195,20 @@ extension NamespaceState {
             entry.number = nextInode
             nextInode += 1
             fill(&entry, finding, in: listing)
+            if let old, single, old.listing === listing, old.entry.flags.contains(.held) {
+                carry(old, to: listing)
+            }
         }
-        if single { entry.flags.insert(.single) }
-        let position = listing.append(entry, name: name)
+        let position: Int
+        if single, let slot = listing.find(name),
+            listing.entries[slot].flags.isDisjoint(with: [.single, .held])
+        {
+            // A walk under way meets the name once, where it was.
+            position = put(entry, name, in: directory).position
+        } else {
+            if single { entry.flags.insert(.single) }
+            position = listing.append(entry, name: name)
+        }
         if entry.flags.contains(.held) {
             inodes.update(entry.number) {
                 $0.listing = listing.id
@@ -179,18 +221,44 @@ extension NamespaceState {
 
     private mutating func fill(_ entry: inout Entry, _ finding: Finding, in listing: Listing) {
         switch finding {
-        case .directory(let modified):
+        case .directory(let marker):
             entry.flags.insert(.directory)
-            if let modified { entry.modified = modified }
+            fill(&entry, marker, in: listing)
         case .file(let size, let etag, let modified, let storageClass):
+            let etag = CompactETag(etag, texts: &listing.texts)
+            if entry.etag != etag {
+                entry.flags.remove(.known)
+                // Nobody will ask what the new version says.
+                if !configuration.readsMetadata { details[entry.number] = nil }
+            }
             entry.size = size
             entry.modified = modified
-            entry.etag = CompactETag(etag, texts: &listing.texts)
+            entry.etag = etag
             entry.storageClass = index(of: storageClass)
         }
     }
 
-    private mutating func index(of storageClass: StorageClass) -> UInt8 {
+    /// Takes what is said of a directory's own object.
+    mutating func fill(_ entry: inout Entry, _ marker: Finding.Marker, in listing: Listing) {
+        switch marker {
+        case .unknown: break
+        case .absent:
+            if entry.modified != Entry.unknownTime { entry.flags.remove(.known) }
+            entry.modified = Entry.unknownTime
+            // Without a marker there is nothing to ask; what was set here stays.
+            if details[entry.number] == nil { entry.flags.insert(.known) }
+        case .object(let etag, let modified):
+            let etag = CompactETag(etag, texts: &listing.texts)
+            if entry.modified == Entry.unknownTime || entry.etag != etag {
+                entry.flags.remove(.known)
+            }
+            entry.etag = etag
+            entry.modified = modified
+        }
+    }
+
+    /// The number of a storage class.
+    mutating func index(of storageClass: StorageClass) -> UInt8 {
         if storageClasses[0] == storageClass { return 0 }
         if let index = storageClasses.firstIndex(of: storageClass) { return UInt8(index) }
         guard storageClasses.count < 255 else { return 0 }

@@ -10,6 +10,11 @@ extension NamespaceState {
             deferred.append { _ in reply.succeed(answer) }
             return
         }
+        if let inode = unlinked[number] {
+            let answer = AttributesAnswer(attributes: inode.attributes, timeout: fullTimeout)
+            deferred.append { _ in reply.succeed(answer) }
+            return
+        }
         guard let place = place(of: number) else {
             deferred.append { _ in reply.fail(.stale) }
             return
@@ -23,12 +28,18 @@ extension NamespaceState {
             deferred.append { _ in reply.fail(.stale) }
             return
         }
+        if isUnknown(place) {
+            let name = Array(place.listing.name(place.position))
+            learn(place, for: NameWaiter(name: name, kind: .attributes(number, reply)))
+            return
+        }
         let answer = AttributesAnswer(
             attributes: attributes(place.listing, place.position), timeout: left)
         deferred.append { _ in reply.succeed(answer) }
     }
 
     func version(of number: InodeNumber) -> ObjectVersion? {
+        if let inode = unlinked[number] { return inode.version }
         guard let place = place(of: number), !place.entry.isDirectory,
             !place.entry.flags.contains(.gone)
         else { return nil }
@@ -38,6 +49,7 @@ extension NamespaceState {
     func isFresh(_ number: InodeNumber) -> Bool {
         guard let place = place(of: number) else { return number == Self.rootInode }
         let entry = place.entry
+        if entry.flags.contains(.local) { return true }
         guard entry.flags.isDisjoint(with: [.gone, .suspect]) else { return false }
         if configuration.timeToLive == .zero {
             // The lookup that every open makes has just asked.
@@ -50,8 +62,11 @@ extension NamespaceState {
         _ number: InodeNumber,
         completion: @escaping @Sendable (Result<ObjectVersion?, StoreError>) -> Void
     ) {
-        guard let place = place(of: number), !place.entry.isDirectory else {
-            deferred.append { _ in completion(.success(nil)) }
+        guard let place = place(of: number), !place.entry.isDirectory,
+            details[number]?.isUnpublished != true
+        else {
+            let version = unlinked[number]?.version
+            deferred.append { _ in completion(.success(version)) }
             return
         }
         fetchHead(of: place) { state, result in
@@ -74,34 +89,43 @@ extension NamespaceState {
     ) {
         let number = place.entry.number
         if heads.join(number, completion) { return }
-        let key = key(of: place)
+        let key = storedAt[number] ?? key(of: place)
         deferred.append { namespace in
             namespace.store.head(key) { result in
                 namespace.locked { state in
-                    if let place = state.place(of: number) {
+                    let (waiters, isOutdated) = state.heads.leave(number)
+                    if !isOutdated, let place = state.place(of: number) {
+                        let isLocal = place.entry.flags.contains(.local)
                         switch result {
                         case .success(let head):
-                            state.update(place, Finding(head))
+                            if !isLocal { state.update(place, Finding(head)) }
                             state.heads.insert(head, for: number)
-                        case .failure(let error) where error.kind == .notFound:
+                            state.take(head, place)
+                        case .failure(let error) where error.kind == .notFound && !isLocal:
                             state.vanished(place)
                         case .failure: break
                         }
                     }
-                    for waiter in state.heads.leave(number) { waiter(&state, result) }
+                    for waiter in waiters { waiter(&state, result) }
                 }
             }
         }
     }
 
     mutating func objectSeen(_ head: ObjectHead, inode number: InodeNumber) {
-        guard let place = place(of: number), !place.entry.isDirectory else { return }
+        guard let place = place(of: number), !place.entry.isDirectory,
+            !place.entry.flags.contains(.local)
+        else { return }
+        // A reader that began before a version was put here tells of the one before.
+        let isSame = place.entry.etag.etag(texts: place.listing.texts) == head.etag
+        if owned.contains(number), !isSame { return }
         update(place, Finding(head))
         heads.insert(head, for: number)
+        take(head, place)
     }
 
     mutating func objectChanged(_ number: InodeNumber) {
-        guard let place = place(of: number) else { return }
+        guard let place = place(of: number), !place.entry.flags.contains(.local) else { return }
         place.listing.entries[place.position].flags.insert(.suspect)
         heads.remove(number)
         tellChanged(number, in: place.directory, name: place.listing.name(place.position))
@@ -127,10 +151,12 @@ extension NamespaceState {
         var position = index
         while position < directory.listing.count, files.count < limit {
             let flags = directory.listing.entries[position].flags
-            if flags.isDisjoint(with: [.directory, .single, .gone, .suspect, .moved]) {
-                let place = Place(
-                    directory: directory, listing: directory.listing, position: position)
-                files.append((position, version(at: place)))
+            let place = Place(
+                directory: directory, listing: directory.listing, position: position)
+            if flags.isDisjoint(with: [.directory, .single, .gone, .suspect, .moved, .local]),
+                let version = version(at: place)
+            {
+                files.append((position, version))
             }
             position += 1
         }

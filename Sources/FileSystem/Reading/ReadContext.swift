@@ -57,10 +57,11 @@ final class ReadContext: Sendable {
     ) {
         guard taken.count < sizes.count else { return then(taken) }
         let size = sizes[taken.count]
-        while !pool.hasRoom(fitting: size), evictOne(guesses: true) {}
-        if let buffer = pool.takeAtOnce(fitting: size) {
-            return takeBuffers(sizes, into: taken + [buffer], then: then)
-        }
+        repeat {
+            if let buffer = pool.takeAtOnce(fitting: size) {
+                return takeBuffers(sizes, into: taken + [buffer], then: then)
+            }
+        } while evictOne(guesses: true)
         pool.take(fitting: size) { [self] buffer in
             scheduler.run { [self] in takeBuffers(sizes, into: taken + [buffer], then: then) }
         }

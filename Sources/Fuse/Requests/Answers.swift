@@ -148,6 +148,37 @@ enum Answers {
         extendedAttribute(request, result.map { $0.reduce(into: []) { $0 += $1 + [0] } })
     }
 
+    /// `size` of the request holds the open's flags.
+    @Sendable static func create(_ request: Request, _ result: Result<CreateAnswer, Errno>) {
+        switch result {
+        case .success(let answer):
+            var entry = answer.entry.parameters
+            var info = fuse_file_info()
+            info.fh = answer.open.handle
+            info.keep_cache = answer.open.keepCache ? 1 : 0
+            if unsafe fuse_reply_create(request.raw, &entry, &info) != 0 {
+                lateCreate(request, answer)
+            }
+        case .failure(let errno):
+            unsafe fuse_reply_err(request.raw, errno.rawValue)
+        }
+    }
+
+    /// Bytes taken by a write or a copy.
+    @Sendable static func count(_ request: Request, _ result: Result<Int, Errno>) {
+        switch result {
+        case .success(let count): unsafe fuse_reply_write(request.raw, count)
+        case .failure(let errno): unsafe fuse_reply_err(request.raw, errno.rawValue)
+        }
+    }
+
+    @Sendable static func offset(_ request: Request, _ result: Result<Int64, Errno>) {
+        switch result {
+        case .success(let offset): unsafe fuse_reply_lseek(request.raw, off_t(offset))
+        case .failure(let errno): unsafe fuse_reply_err(request.raw, errno.rawValue)
+        }
+    }
+
     private static func bytes(_ request: Request, _ bytes: [UInt8]) {
         unsafe bytes.withUnsafeBytes { raw in
             _ = unsafe fuse_reply_buf(
@@ -170,6 +201,15 @@ extension Answers {
         request.core.notifier.run {
             request.core.operations?.release(
                 inode: request.inode, handle: answer.handle, reply: Reply { _ in })
+        }
+    }
+
+    static func lateCreate(_ request: Request, _ answer: CreateAnswer) {
+        guard let inode = answer.entry.attributes?.inode else { return }
+        request.core.notifier.run { [core = request.core] in
+            core.operations?.release(
+                inode: inode, handle: answer.open.handle, reply: Reply { _ in })
+            core.operations?.forget(inode: inode, count: 1)
         }
     }
 

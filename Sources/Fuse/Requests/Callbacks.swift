@@ -3,7 +3,7 @@
 // They run on libfuse's worker threads. They must be built here, in a nonisolated function outside
 // main.swift, as closures written there belong to the main actor and trap on foreign threads.
 // Operations libfuse is not given are answered by the kernel for good after one ENOSYS: access,
-// locks (kernel-local), fsync of what cannot be written, ioctl.
+// locks (kernel-local), ioctl. Those that change something are in ChangingCallbacks.swift.
 
 internal import CFuse
 internal import Glibc
@@ -21,12 +21,13 @@ func makeCallbacks() -> fuse_lowlevel_ops {
     addFileCallbacks(&table)
     addDirectoryCallbacks(&table)
     addAttributeCallbacks(&table)
+    addChangingCallbacks(&table)
     return table
 }
 
 /// The session a request belongs to, and its file system.
 @inline(__always)
-private func context(of raw: fuse_req_t) -> (SessionCore, any FileOperations) {
+func context(of raw: fuse_req_t) -> (SessionCore, any FileOperations) {
     let core = unsafe Unmanaged<SessionCore>.fromOpaque(fuse_req_userdata(raw)!)
         .takeUnretainedValue()
     return (core, core.operations!)

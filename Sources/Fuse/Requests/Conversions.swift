@@ -16,6 +16,7 @@ extension FileAttributes {
             case .file: 0o100000
             case .directory: 0o040000
             case .symbolicLink: 0o120000
+            case .unknown: 0
             }
         status.st_mode = type | mode_t(permissions & 0o7777)
         status.st_nlink = nlink_t(linkCount)
@@ -24,16 +25,20 @@ extension FileAttributes {
         status.st_size = Int(size)
         status.st_blksize = blksize_t(blockSize)
         status.st_blocks = blkcnt_t((size + 511) / 512)
-        var (seconds, nanoseconds) = modified.quotientAndRemainder(dividingBy: 1_000_000_000)
+        status.st_atim = Self.time(modified)
+        status.st_mtim = Self.time(modified)
+        status.st_ctim = Self.time(changed)
+        return status
+    }
+
+    /// Nanoseconds since 1970 as `timespec` has them.
+    private static func time(_ time: Int64) -> timespec {
+        var (seconds, nanoseconds) = time.quotientAndRemainder(dividingBy: 1_000_000_000)
         if nanoseconds < 0 {
             seconds -= 1
             nanoseconds += 1_000_000_000
         }
-        let time = timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
-        status.st_atim = time
-        status.st_mtim = time
-        status.st_ctim = time
-        return status
+        return timespec(tv_sec: Int(seconds), tv_nsec: Int(nanoseconds))
     }
 }
 
@@ -78,6 +83,27 @@ extension FileSystemStatistics {
         status.f_favail = UInt(freeFiles)
         status.f_namemax = UInt(nameLimit)
         return status
+    }
+}
+
+extension AttributeChanges {
+    /// What setattr(FUSE) asks for, by `FUSE_SET_ATTR_*`. The change time is the file system's own.
+    init(_ status: stat, _ wanted: Int32) {
+        func has(_ flag: Int32) -> Bool { wanted & flag != 0 }
+        func time(_ time: timespec) -> Int64 {
+            let (seconds, isOver) = Int64(time.tv_sec).multipliedReportingOverflow(
+                by: 1_000_000_000)
+            return isOver ? (time.tv_sec < 0 ? .min : .max) : seconds + Int64(time.tv_nsec)
+        }
+        self.init(
+            permissions: has(FUSE_SET_ATTR_MODE) ? UInt16(status.st_mode & 0o7777) : nil,
+            uid: has(FUSE_SET_ATTR_UID) ? status.st_uid : nil,
+            gid: has(FUSE_SET_ATTR_GID) ? status.st_gid : nil,
+            size: has(FUSE_SET_ATTR_SIZE) ? Int64(status.st_size) : nil)
+        if has(FUSE_SET_ATTR_MTIME) { modified = .at(time(status.st_mtim)) }
+        if has(FUSE_SET_ATTR_MTIME_NOW) { modified = .now }
+        if has(FUSE_SET_ATTR_ATIME) { accessed = .at(time(status.st_atim)) }
+        if has(FUSE_SET_ATTR_ATIME_NOW) { accessed = .now }
     }
 }
 

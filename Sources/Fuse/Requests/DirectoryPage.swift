@@ -43,12 +43,16 @@ internal import Synchronization
         let count = name.count
         let needed = unsafe withUnsafeTemporaryAllocation(of: CChar.self, capacity: count + 1) {
             text in
-            var index = 0
-            for byte in name {
-                unsafe text[index] = CChar(bitPattern: byte)
-                index += 1
+            let copied: Void? = name.withContiguousStorageIfAvailable { bytes in
+                unsafe UnsafeMutableRawBufferPointer(text)
+                    .copyMemory(from: UnsafeRawBufferPointer(bytes))
             }
-            unsafe text[index] = 0
+            if copied == nil {
+                for (index, byte) in name.enumerated() {
+                    unsafe text[index] = CChar(bitPattern: byte)
+                }
+            }
+            unsafe text[count] = 0
             let place = unsafe memory.advanced(by: used)
             if plus {
                 var entry = EntryAnswer(

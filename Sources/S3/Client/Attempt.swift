@@ -88,6 +88,15 @@ final class Attempt: HTTPReceiver, @unchecked Sendable {
     }
 
     func finish(_ result: Result<HTTPStatistics, HTTPTransportError>) {
+        if failure == nil, server == nil, call.exchange.endsSlowly {
+            // The transport's thread has other answers to take, and the next request to send.
+            call.elsewhere { [self] in conclude(result) }
+        } else {
+            conclude(result)
+        }
+    }
+
+    private func conclude(_ result: Result<HTTPStatistics, HTTPTransportError>) {
         let end = end(result)
         // The call may hold this attempt; the parser's memory is not needed any more.
         reader = nil

@@ -75,6 +75,9 @@ final class Call: Cancellable {
         progress.store(client.scheduler.now.inNanoseconds, ordering: .relaxed)
     }
 
+    /// Runs work on a thread of the scheduler.
+    func elsewhere(_ work: @escaping @Sendable () -> Void) { client.scheduler.run(work) }
+
     func cancel() {
         end(with: StoreError(kind: .cancelled, operation: operation, message: "cancelled"))
     }

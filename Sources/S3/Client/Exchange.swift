@@ -21,10 +21,14 @@ protocol Exchange: AnyObject, Sendable {
     var isComplete: Bool { get }
     /// An attempt failed so that nobody knows whether it took effect; another follows.
     func lost()
+    /// True when `end` has much to do, so that it is called on a thread of the scheduler. Asked when the
+    /// response is complete.
+    var endsSlowly: Bool { get }
 }
 
 extension Exchange {
     func lost() {}
+    var endsSlowly: Bool { false }
 }
 
 /// What became of some bytes.

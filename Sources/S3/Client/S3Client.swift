@@ -86,13 +86,21 @@ public final class S3Client: ObjectStore {
         list(request, deadline: nil, completion: completion)
     }
 
+    @discardableResult
+    public func list(
+        _ request: ListRequest, onNext: @escaping @Sendable (String) -> Void,
+        completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
+    ) -> any Cancellable {
+        perform(ListExchange(request, onNext: onNext, completion))
+    }
+
     /// - Parameter deadline: instead of the configured one.
     @discardableResult
     func list(
         _ request: ListRequest, deadline: Duration?,
         completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
     ) -> any Cancellable {
-        perform(listExchange(request, completion), deadline)
+        perform(ListExchange(request, onNext: nil, completion), deadline)
     }
 
     @discardableResult

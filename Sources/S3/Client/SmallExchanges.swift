@@ -1,43 +1,8 @@
-// ListObjectsV2, HeadObject, HeadBucket and GetBucketLocation. Each attempt begins from nothing.
+// HeadObject, HeadBucket and GetBucketLocation. Each attempt begins from nothing.
 //
 // The classes are used from one thread at a time (see Exchange), hence @unchecked.
 
 internal import Transport
-
-/// ListObjectsV2.
-func listExchange(
-    _ request: ListRequest,
-    _ completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
-) -> AnswerExchange<ListDocument, ListPage> {
-    AnswerExchange(
-        "ListObjectsV2",
-        // 1,000 keys of 1,024 bytes, every byte encoded, and their fields take 4 MB.
-        sizeLimit: 16 << 20, request: { listSpec(request) },
-        reading: { answer in
-            guard answer.head.status == 200 else {
-                return .failure(answer.context.malformed("status \(answer.head.status)"))
-            }
-            do throws(XMLProblem) {
-                return .success(try answer.document.finished())
-            } catch {
-                return .failure(answer.context.malformed(error.message))
-            }
-        }, completion: completion)
-}
-
-private func listSpec(_ request: ListRequest) -> RequestSpec {
-    var query = QueryWriter()
-    if let token = request.continuationToken { query.add("continuation-token", token) }
-    if request.delimited { query.add("delimiter", "/") }
-    query.add("encoding-type", "url")
-    query.add("list-type", "2")
-    query.add("max-keys", String(min(max(request.maxKeys, 1), 1000)))
-    if !request.prefix.isEmpty { query.add("prefix", request.prefix) }
-    if let after = request.startAfter, request.continuationToken == nil {
-        query.add("start-after", after)
-    }
-    return RequestSpec(operation: "ListObjectsV2", method: "GET", key: nil, query: query.bytes)
-}
 
 /// GetBucketLocation.
 func locationExchange(

@@ -4,13 +4,16 @@ internal import Transport
 
 enum Headers {
     /// An ETag without quotes; a weak one without its mark.
-    static func unquoted(_ text: String) -> String {
-        var rest = Substring(text)
-        if rest.hasPrefix("W/") { rest = rest.dropFirst(2) }
-        if rest.utf8.count >= 2, rest.utf8.first == 0x22, rest.utf8.last == 0x22 {
+    static func unquoted(_ text: String) -> String { unquoted(Array(text.utf8)) }
+
+    /// As above, from the bytes of a document.
+    static func unquoted(_ text: [UInt8]) -> String {
+        var rest = text[...]
+        if rest.starts(with: "W/".utf8) { rest = rest.dropFirst(2) }
+        if rest.count >= 2, rest.first == 0x22, rest.last == 0x22 {
             rest = rest.dropFirst().dropLast()
         }
-        return String(rest)
+        return String(decoding: rest, as: UTF8.self)
     }
 
     /// A value as signatures see it, and so as it is sent: without spaces around it, and one where
@@ -64,6 +67,11 @@ struct AnswerHeaders {
     var versionID: String?
     var isRestored = false
     var isDeleteMarker = false
+    var cacheControl: String?
+    var contentEncoding: String?
+    var contentDisposition: String?
+    var contentLanguage: String?
+    var expires: String?
     var metadata: [String: String] = [:]
 
     init(_ head: HTTPResponseHead) {
@@ -71,9 +79,11 @@ struct AnswerHeaders {
             // Most names differ in length already; lower-casing is what costs here.
             switch name.utf8.count {
             case 4 where Self.matches(name, "etag"): etag = Headers.unquoted(value)
+            case 7 where Self.matches(name, "expires"): expires = value
             case 12 where Self.matches(name, "content-type"): contentType = value
             case 13 where Self.matches(name, "last-modified"):
                 modified = Dates.http(value).map { $0 * 1_000_000_000 }
+            case 13 where Self.matches(name, "cache-control"): cacheControl = value
             case 13 where Self.matches(name, "content-range"):
                 hasContentRange = true
                 contentRange = Headers.contentRange(value)
@@ -81,6 +91,11 @@ struct AnswerHeaders {
                 isRestored = value.contains("ongoing-request=\"false\"")
             case 14 where Self.matches(name, "content-length"):
                 contentLength = Headers.number(value.utf8)
+            case 16 where Self.matches(name, "content-encoding"):
+                // What was decoded on the way is not the object's own.
+                if value.lowercased() != "aws-chunked" { contentEncoding = value }
+            case 16 where Self.matches(name, "content-language"): contentLanguage = value
+            case 19 where Self.matches(name, "content-disposition"): contentDisposition = value
             case 16 where Self.matches(name, "x-amz-version-id"):
                 if value != "null" { versionID = value }
             case 19 where Self.matches(name, "x-amz-storage-class"):
@@ -115,9 +130,15 @@ struct AnswerHeaders {
     /// - Parameter size: of the whole object.
     func object(_ key: ObjectKey, size: Int64) -> ObjectHead? {
         guard let etag, let modified else { return nil }
-        return ObjectHead(
+        var object = ObjectHead(
             key: key, size: size, etag: ETag(etag), modified: modified,
             storageClass: storageClass, contentType: contentType, versionID: versionID,
             isRestored: isRestored, metadata: metadata)
+        object.cacheControl = cacheControl
+        object.contentEncoding = contentEncoding
+        object.contentDisposition = contentDisposition
+        object.contentLanguage = contentLanguage
+        object.expires = expires
+        return object
     }
 }

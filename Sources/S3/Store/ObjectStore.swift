@@ -13,6 +13,17 @@ public protocol ObjectStore: Sendable {
         completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
     ) -> any Cancellable
 
+    /// One page, and a word ahead of it where the next page begins, so that it can be asked for while
+    /// this one is still read.
+    ///
+    /// - Parameter onNext: called at most once and before `completion`, or never. Not to be relied
+    ///   on: only the page's own `nextToken` says how the listing goes on.
+    @discardableResult
+    func list(
+        _ request: ListRequest, onNext: @escaping @Sendable (String) -> Void,
+        completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
+    ) -> any Cancellable
+
     /// HeadObject. A missing key is `StoreError.Kind.notFound`.
     @discardableResult
     func head(
@@ -28,6 +39,20 @@ public protocol ObjectStore: Sendable {
 
     /// The object's plain HTTPS (or HTTP) address without a signature, for `user.s3.url`.
     func url(of key: ObjectKey) -> String
+}
+
+extension ObjectStore {
+    /// For stores that know no better: tells of the next page when this one is there.
+    @discardableResult
+    public func list(
+        _ request: ListRequest, onNext: @escaping @Sendable (String) -> Void,
+        completion: @escaping @Sendable (Result<ListPage, StoreError>) -> Void
+    ) -> any Cancellable {
+        list(request) { result in
+            if case .success(let page) = result, let token = page.nextToken { onNext(token) }
+            completion(result)
+        }
+    }
 }
 
 /// A call that can be given up.

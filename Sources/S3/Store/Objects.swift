@@ -80,6 +80,11 @@ public struct ObjectHead: Hashable, Sendable {
     public var isRestored: Bool
     /// User metadata: names in lower case without `x-amz-meta-`.
     public var metadata: [String: String]
+    public var cacheControl: String?
+    public var contentEncoding: String?
+    public var contentDisposition: String?
+    public var contentLanguage: String?
+    public var expires: String?
 
     public init(
         key: ObjectKey, size: Int64, etag: ETag, modified: Int64,

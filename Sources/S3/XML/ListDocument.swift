@@ -64,9 +64,9 @@ final class ListDocument: AnswerDocument {
         if name == "Key" {
             key = text
         } else if name == "Size" {
-            size = Int64(String(decoding: text, as: UTF8.self))
+            size = Headers.number(text)
         } else if name == "ETag" {
-            etag = Headers.unquoted(String(decoding: text, as: UTF8.self))
+            etag = Headers.unquoted(text)
         } else if name == "LastModified" {
             modified = Dates.iso8601(text)
         } else if name == "StorageClass" {
@@ -82,11 +82,13 @@ final class ListDocument: AnswerDocument {
         if problem == nil { problem = what }
     }
 
-    /// The page, once the document is complete. Keys are decoded only now: EncodingType may stand
+    /// The page, once, when the document is complete. Keys are decoded only now: EncodingType may stand
     /// behind them.
     func finished() throws(XMLProblem) -> ListPage {
         if let problem { throw XMLProblem(message: "the listing has " + problem) }
+        // Taken, not copied: decoding changes every key in place.
         var page = page
+        self.page = ListPage(objects: [], commonPrefixes: [], nextToken: nil)
         if isURLEncoded {
             for index in page.objects.indices {
                 guard

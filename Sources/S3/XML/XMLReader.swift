@@ -38,11 +38,41 @@ struct XMLProblem: Error, Hashable {
 
     private let parser: XML_Parser
     private let elements: any XMLElements
-    private var depth = 0
-    private var size = 0
     private var hasBegun = false
-    private var text: [UInt8] = []
-    private var problem: XMLProblem?
+    /// Behind a pointer: a listing's page has 20,000 callbacks, and a class's own properties would be
+    /// looked up in the runtime's table of accesses at each of them.
+    private let state: UnsafeMutablePointer<State>
+
+    private struct State {
+        var depth = 0
+        var size = 0
+        var text: [UInt8] = []
+        var problem: XMLProblem?
+
+        /// Takes character data. False when it is too much.
+        mutating func append(_ bytes: UnsafeRawBufferPointer) -> Bool {
+            guard text.count + bytes.count <= XMLReader.textLimit else { return false }
+            var bits: UInt8 = 0
+            for index in 0..<bytes.count { bits |= unsafe bytes[index] }
+            if bits < 0x80 {
+                unsafe text.append(contentsOf: bytes)
+                return true
+            }
+            var isSecond = false
+            for index in 0..<bytes.count {
+                let byte = unsafe bytes[index]
+                if isSecond {
+                    // U+0080 to U+00FF in UTF-8: a byte of the document.
+                    text[text.count - 1] = text[text.count - 1] << 6 | (byte & 0x3F)
+                    isSecond = false
+                } else {
+                    text.append(byte)
+                    isSecond = byte == 0xC2 || byte == 0xC3
+                }
+            }
+            return true
+        }
+    }
 
     init(_ elements: any XMLElements, sizeLimit: Int) {
         self.elements = elements
@@ -53,19 +83,32 @@ struct XMLProblem: Error, Hashable {
             fatalError("no memory for expat")
         }
         unsafe self.parser = parser
+        unsafe state = .allocate(capacity: 1)
+        unsafe state.initialize(to: State())
         unsafe XML_SetUserData(parser, Unmanaged.passUnretained(self).toOpaque())
         unsafe XML_SetElementHandler(parser, xmlBegin, xmlEnd)
         unsafe XML_SetCharacterDataHandler(parser, xmlText)
         unsafe XML_SetStartDoctypeDeclHandler(parser, xmlDoctype)
     }
 
-    deinit { unsafe XML_ParserFree(parser) }
+    deinit {
+        unsafe XML_ParserFree(parser)
+        unsafe state.deinitialize(count: 1)
+        unsafe state.deallocate()
+    }
+
+    private var problem: XMLProblem? {
+        get { unsafe state.pointee.problem }
+        set { unsafe state.pointee.problem = newValue }
+    }
 
     /// Parses the next bytes.
     func parse(_ bytes: UnsafeRawBufferPointer) throws(XMLProblem) {
         if let problem { throw problem }
-        size += bytes.count
-        guard size <= sizeLimit else { throw fail("more than \(sizeLimit) bytes of XML") }
+        unsafe state.pointee.size += bytes.count
+        guard unsafe state.pointee.size <= sizeLimit else {
+            throw fail("more than \(sizeLimit) bytes of XML")
+        }
         guard let base = bytes.baseAddress else { return }
         var done = 0
         // A server that works on its answer for long keeps the connection alive with white space,
@@ -116,55 +159,45 @@ struct XMLProblem: Error, Hashable {
 
     fileprivate func begin(_ name: XMLName) {
         guard problem == nil else { return }
-        depth += 1
+        unsafe state.pointee.depth += 1
+        let depth = unsafe state.pointee.depth
         guard depth <= Self.depthLimit else { return stop("XML nests too deeply") }
-        text.removeAll(keepingCapacity: true)
+        unsafe state.pointee.text.removeAll(keepingCapacity: true)
         elements.begin(name, depth: depth)
     }
 
     fileprivate func end(_ name: XMLName) {
         guard problem == nil else { return }
-        elements.end(name, depth: depth, text: text)
-        text.removeAll(keepingCapacity: true)
-        depth -= 1
+        unsafe elements.end(name, depth: state.pointee.depth, text: state.pointee.text)
+        unsafe state.pointee.text.removeAll(keepingCapacity: true)
+        unsafe state.pointee.depth -= 1
     }
 
     fileprivate func append(_ bytes: UnsafeRawBufferPointer) {
         guard problem == nil else { return }
-        guard text.count + bytes.count <= Self.textLimit else {
-            return stop("an XML element has too much text")
-        }
-        var isSecond = false
-        for index in 0..<bytes.count {
-            let byte = unsafe bytes[index]
-            if isSecond {
-                // U+0080 to U+00FF in UTF-8: a byte of the document.
-                text[text.count - 1] = text[text.count - 1] << 6 | (byte & 0x3F)
-                isSecond = false
-            } else {
-                text.append(byte)
-                isSecond = byte == 0xC2 || byte == 0xC3
-            }
-        }
+        if unsafe !state.pointee.append(bytes) { stop("an XML element has too much text") }
     }
 }
 
-private func reader(_ data: UnsafeMutableRawPointer?) -> XMLReader {
-    unsafe Unmanaged<XMLReader>.fromOpaque(data!).takeUnretainedValue()
+/// The reader of a callback. It is held by whoever parses, so it needs no counting here.
+private func with(_ data: UnsafeMutableRawPointer?, _ body: (XMLReader) -> Void) {
+    unsafe Unmanaged<XMLReader>.fromOpaque(data!)._withUnsafeGuaranteedRef { body($0) }
 }
 
 private let xmlBegin: XML_StartElementHandler = { data, name, _ in
-    unsafe reader(data).begin(XMLName(pointer: name!))
+    unsafe with(data) { unsafe $0.begin(XMLName(pointer: name!)) }
 }
 
 private let xmlEnd: XML_EndElementHandler = { data, name in
-    unsafe reader(data).end(XMLName(pointer: name!))
+    unsafe with(data) { unsafe $0.end(XMLName(pointer: name!)) }
 }
 
 private let xmlText: XML_CharacterDataHandler = { data, bytes, count in
-    unsafe reader(data).append(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+    unsafe with(data) {
+        unsafe $0.append(UnsafeRawBufferPointer(start: bytes, count: Int(count)))
+    }
 }
 
 private let xmlDoctype: XML_StartDoctypeDeclHandler = { data, _, _, _, _ in
-    unsafe reader(data).stop("the answer has a DTD, which S3 never sends")
+    unsafe with(data) { $0.stop("the answer has a DTD, which S3 never sends") }
 }

@@ -128,7 +128,7 @@ struct OwnershipOptions: ParsableArguments {
     @Flag(help: "Mount on a directory that holds files; they are hidden meanwhile.")
     var nonempty = false
 
-    @Flag(help: "Mount read-only; so far that is the only way there is.")
+    @Flag(help: "Mount read-only: nothing in the bucket is ever changed.")
     var readOnly = false
 }
 

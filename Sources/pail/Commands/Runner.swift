@@ -62,6 +62,6 @@ enum Runner {
     /// Words for what people are likely to try.
     private static let special = [
         "unknown option '--read-write'":
-            "--read-write does not exist yet: the mount is read-only"
+            "--read-write is not needed: a mount can be written to unless --read-only is given"
     ]
 }

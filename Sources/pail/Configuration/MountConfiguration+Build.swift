@@ -81,6 +81,9 @@ extension MountConfiguration {
     private mutating func setCache(
         _ options: CacheOptions, _ surroundings: Surroundings
     ) throws(Complaint) {
+        stagingDirectory =
+            options.cacheDir.map(surroundings.absolute)
+            ?? Self.defaultCacheDirectory(surroundings)
         if options.noCache {
             let given =
                 options.cacheDir != nil
@@ -91,9 +94,7 @@ extension MountConfiguration {
                 throw Complaint("--no-cache and \(given) exclude each other; give one of them")
             }
         } else {
-            cacheDirectory =
-                options.cacheDir.map(surroundings.absolute)
-                ?? Self.defaultCacheDirectory(surroundings)
+            cacheDirectory = stagingDirectory
         }
         if let size = options.cacheSize, size < Self.leastCache {
             throw Complaint(
@@ -117,6 +118,7 @@ extension MountConfiguration {
     private mutating func setOwnership(
         _ options: OwnershipOptions, _ surroundings: Surroundings
     ) throws(Complaint) {
+        isReadOnly = options.readOnly
         if let text = options.uid { uid = try surroundings.accounts.uid(text) }
         if let text = options.gid { gid = try surroundings.accounts.gid(text) }
         if let umask = options.umask {

@@ -30,6 +30,8 @@ struct MountConfiguration: Hashable, Sendable {
 
     /// Absolute; nil: nothing is kept on disk.
     var cacheDirectory: String?
+    /// Absolute: where files wait until they are published, also without a cache.
+    var stagingDirectory: String?
     /// Bytes; nil: `defaultCacheSize`.
     var cacheSize: Int64?
     /// Nil: `defaultCacheFree`.
@@ -42,6 +44,7 @@ struct MountConfiguration: Hashable, Sendable {
     var gid: UInt32
     var fileMode: UInt16 = 0o644
     var directoryMode: UInt16 = 0o755
+    var isReadOnly = false
     var allowsOthers = false
     var allowsNonEmpty = false
 
@@ -61,6 +64,9 @@ struct MountConfiguration: Hashable, Sendable {
 
     /// The free space when none is given: 5 % of the disk, at least 1 GiB.
     static func defaultCacheFree(ofDisk total: Int64) -> Int64 { max(1 << 30, total / 20) }
+
+    /// Bytes of files that are not in the bucket yet, when nobody says.
+    static let defaultStaging: Int64 = 2 << 30
 
     /// Where blocks are kept when nobody says.
     static func defaultCacheDirectory(_ surroundings: Surroundings) -> String? {

@@ -45,24 +45,32 @@ struct MountProcess {
         unsafe chdir("/")
         let rooms = try Rooms(configuration, surroundings, logger)
         for line in rooms.proof.warnings { warn(line, logger) }
-        let session = try makeSession(mountpoint, logger)
-        let (fileSystem, blocks) = try rooms.makeFileSystem(
-            notifier: session, warn: { warn($0, logger) })
+        let client = try rooms.makeClient()
+        let changes = try WritingSetup.prepare(
+            configuration, client, logger: logger, warn: { warn($0, logger) })
+        let session = try makeSession(mountpoint, isReadOnly: changes == nil, logger)
+        let parts = rooms.makeFileSystem(
+            client, changes: changes, notifier: session, warn: { warn($0, logger) })
+        let fileSystem = parts.fileSystem
         do {
             try session.mount()
         } catch {
             throw CommandFailure(Escaping.line(error.description), .system)
         }
+        recover(fileSystem)
         handleSignals(session, mountpoint, logger)
         let reason = Result { () throws(FuseError) in
             try session.run(fileSystem, whenServing: { serving(session, mountpoint, logger) })
         }
         notify("STOPPING=1")
+        flush(fileSystem, logger)
         Watchdog.start(logger)
         session.unmount()
         fileSystem.shutdown()
-        blocks?.close()
+        parts.attributes?.write()
+        parts.blocks?.close()
         rooms.close()
+        parts.staging?.close()
         try finish(reason, mountpoint, logger)
     }
 
@@ -77,13 +85,13 @@ struct MountProcess {
     }
 
     private func makeSession(
-        _ mountpoint: String, _ logger: Logger
+        _ mountpoint: String, isReadOnly: Bool, _ logger: Logger
     ) throws(CommandFailure) -> FuseSession {
         do {
             return try FuseSession(
                 options: MountOptions(
                     mountpoint: mountpoint, source: configuration.source.description,
-                    allowOther: configuration.allowsOthers),
+                    readOnly: isReadOnly, allowOther: configuration.allowsOthers),
                 logger: logger)
         } catch {
             throw CommandFailure(Escaping.line(error.description), .system)
@@ -111,6 +119,20 @@ struct MountProcess {
                 _exit(ExitStatus.temporary.rawValue)
             }
         }
+    }
+
+    /// Publishes what an earlier life of the mount has promised, before anybody looks.
+    private func recover(_ fileSystem: FileSystem) {
+        let answer = Waiter<Void>()
+        fileSystem.recover { answer.answer(()) }
+        answer.wait()
+    }
+
+    /// Publishes what is not in the bucket yet; what fails stays staged, and is said.
+    private func flush(_ fileSystem: FileSystem, _ logger: Logger) {
+        let answer = Waiter<[String]>()
+        fileSystem.flushAll { answer.answer($0) }
+        for line in answer.wait() { logger.error("not in the bucket: \(line)") }
     }
 
     private func finish(

@@ -41,15 +41,30 @@ final class Rooms: Sendable {
             transport: transport, scheduler: scheduler, logger: logger)
     }
 
-    /// The file system, and the block store below it if there is one.
-    ///
-    /// - Parameter warn: told what the user should know although the mount goes on.
-    func makeFileSystem(
-        notifier: any KernelNotifier, warn: (String) -> Void
-    ) throws(CommandFailure) -> (FileSystem, DiskBlockStore?) {
-        let client = try SourceProof.client(
+    /// What a mount is made of.
+    struct Parts {
+        var fileSystem: FileSystem
+        var blocks: DiskBlockStore?
+        var staging: DiskStaging?
+        var attributes: IndexedAttributes?
+    }
+
+    /// The client of the proven source.
+    func makeClient() throws(CommandFailure) -> S3Client {
+        try SourceProof.client(
             S3ClientConfiguration(source: proof.source, logger: logger), credentials, transport,
             scheduler)
+    }
+
+    /// The file system, and the stores below it.
+    ///
+    /// - Parameters:
+    ///   - changes: what writing takes; nil for a read-only mount.
+    ///   - warn: told what the user should know although the mount goes on.
+    func makeFileSystem(
+        _ client: S3Client, changes: WritingSetup?, notifier: any KernelNotifier,
+        warn: (String) -> Void
+    ) -> Parts {
         let blocks = LocalCache.open(
             configuration, scheduler: scheduler, logger: logger, warn: warn)
         let isForever = configuration.metadataTTL == TimeSpan.forever
@@ -58,13 +73,25 @@ final class Rooms: Sendable {
             timeToLive: isForever ? nil : configuration.metadataTTL, uid: configuration.uid,
             gid: configuration.gid, fileMode: configuration.fileMode,
             directoryMode: configuration.directoryMode,
-            mountTime: scheduler.unixTime.components.seconds * 1_000_000_000)
+            mountTime: scheduler.unixTime.components.seconds * 1_000_000_000,
+            readsMetadata: changes != nil)
+        // A read-only mount shows what listings tell, and asks for no object's metadata.
+        let directory = changes == nil ? nil : configuration.stagingDirectory
+        let attributes = directory.map { directory in
+            IndexedAttributes(
+                index: DiskAttributeIndex(directory: directory, logger: logger),
+                store: client.storeName, scheduler: scheduler)
+        }
         let fileSystem = FileSystem(
             configuration: FileSystemConfiguration(
                 namespace: namespace, storeName: client.storeName),
-            store: client, blocks: blocks, pool: BufferPool(limit: configuration.memoryLimit),
+            store: client, blocks: blocks, changes: changes?.rooms(client),
+            attributes: attributes ?? BoundedAttributeMemory(),
+            pool: BufferPool(limit: configuration.memoryLimit),
             scheduler: scheduler, notifier: notifier, logger: logger)
-        return (fileSystem, blocks)
+        return Parts(
+            fileSystem: fileSystem, blocks: blocks, staging: changes?.staging,
+            attributes: attributes)
     }
 
     /// Ends requests and threads.

@@ -16,9 +16,11 @@ final class MountedPail {
     ///   - path: the BasePath, such as "/assets".
     ///   - url: another address of the server, such as a relay's.
     ///   - user: credentials as environment variables; the three-permission user when nil.
+    ///   - writable: mounts read-write, as the bucket's owner when `user` is nil.
     init(
         _ bucket: TestBucket, path: String = "", url: String? = nil,
-        user: [String: String]? = nil, cache: TemporaryDirectory? = nil, _ options: String...,
+        user: [String: String]? = nil, writable: Bool = false, cache: TemporaryDirectory? = nil,
+        _ options: String...,
         at location: SourceLocation = #_sourceLocation
     ) throws {
         directory = try TemporaryDirectory("mount")
@@ -33,9 +35,10 @@ final class MountedPail {
         if !options.contains("--cache-dir") && !options.contains("--no-cache") {
             words += ["--cache-dir", self.cache.path]
         }
+        if !writable { words.append("--read-only") }
         if !options.contains("--region") { words += ["--region", "us-east-1"] }
         program = try RunningProgram(
-            words + options, environment: user ?? Server.reader())
+            words + options, environment: user ?? (writable ? Server.owner() : Server.reader()))
         let program = self.program
         let point = mountpoint
         let isMounted = eventually(within: 30) {

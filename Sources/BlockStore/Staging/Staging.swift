@@ -9,10 +9,17 @@ public protocol StagingStorage: AnyObject, Sendable {
     /// A file that an earlier life of the mount has left, by its name; nil when there is none.
     func file(named name: String) -> (any StagedFile)?
 
+    /// Removes staged files that no record of the journal names: what a crash has left of files that
+    /// nobody was told are safe. Call before any file is made.
+    func removeOrphans(keeping names: Set<String>)
+
     /// Counts bytes that are about to be written against the limit.
     ///
     /// - Returns: false when there is no room now: `room` tells when to try again.
     func claim(_ bytes: Int64) -> Bool
+
+    /// Counts the bytes of files that an earlier life has left, whatever the limit says.
+    func claimPresent(_ bytes: Int64)
 
     /// Gives claimed bytes back: they were published, punched out or never written.
     func release(_ bytes: Int64)

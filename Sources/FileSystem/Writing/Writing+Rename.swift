@@ -1,0 +1,224 @@
+// rename(2) of files: a conditional copy, then the deletion of the old key. A file of which nothing
+// is in the bucket only changes its name. Directories are in DirectoryRename.swift.
+
+import Operations
+import S3
+
+extension Writing {
+    /// A rename whose names are resolved.
+    struct Renaming: Sendable {
+        var parent: InodeNumber
+        var name: [UInt8]
+        var newParent: InodeNumber
+        var newName: [UInt8]
+        /// The key of the new name.
+        var key: ObjectKey
+        var target: Occupant
+        var noReplace: Bool
+    }
+
+    func rename(
+        _ parent: InodeNumber, _ name: [UInt8], to newParent: InodeNumber, _ newName: [UInt8],
+        flags: RenameFlags, _ reply: Reply<Void>
+    ) {
+        guard flags.isSubset(of: [.noReplace]) else {
+            // An exchange cannot be had without a moment at which a name is missing.
+            reply.fail(.invalid)
+            return
+        }
+        namespace.resolve(parent: parent, name: name) { [self] source in
+            namespace.resolve(parent: newParent, name: newName) { [self] target in
+                switch (source, target) {
+                case (.failure(let errno), _), (_, .failure(let errno)): reply.fail(errno)
+                case (.success(let source), .success(let target)):
+                    let key = namespace.key(
+                        parent: newParent, name: newName, directory: source.isDirectory)
+                    guard case .success(let key) = key else {
+                        if case .failure(let errno) = key { reply.fail(errno) }
+                        return
+                    }
+                    let renaming = Renaming(
+                        parent: parent, name: name, newParent: newParent, newName: newName,
+                        key: key, target: target, noReplace: flags.contains(.noReplace))
+                    rename(source, renaming, reply)
+                }
+            }
+        }
+    }
+
+    private func rename(_ source: Occupant, _ renaming: Renaming, _ reply: Reply<Void>) {
+        guard let inode = source.inode else {
+            reply.fail(.noEntry)
+            return
+        }
+        if renaming.noReplace, renaming.target != .none {
+            reply.fail(.exists)
+            return
+        }
+        if renaming.target.inode == inode {
+            reply.succeed()
+            return
+        }
+        switch (source, renaming.target) {
+        case (.directory, .file), (.directory, .symbolicLink): reply.fail(.notDirectory)
+        case (.directory, .none), (.directory, .directory):
+            DirectoryRename(self, inode, renaming).start { reply.answer($0) }
+        case (_, .directory): reply.fail(.isDirectory)
+        default:
+            enter(inode) { [self] result in
+                switch result {
+                case .failure(let errno): reply.fail(errno)
+                case .success(let file):
+                    file.gate.enter { [self] leave in
+                        renameInside(file, renaming) { [self] failure in
+                            leave()
+                            reply.answer(failure)
+                            context.files.leave(file)
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Renames a file inside its gate.
+    private func renameInside(
+        _ file: WritableFile, _ renaming: Renaming,
+        then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        let (isUnpublished, hasStream) = file.locked { ($0.published == nil, $0.upload != nil) }
+        if isUnpublished, !hasStream {
+            let moved = move(renaming)
+            if moved == nil {
+                let isKept = file.locked { state in
+                    state.key = renaming.key
+                    state.isExclusive = renaming.noReplace
+                    // The type goes by the name.
+                    state.headers?.contentType = nil
+                    return state.journalID != nil
+                }
+                if isKept, let problem = file.keep() { return then(problem) }
+                namespace.settleRemoval(parent: renaming.parent, name: renaming.name)
+                keeper.lostName(renaming.parent)
+            }
+            return then(moved)
+        }
+        // What was written so far goes with the old name's object.
+        file.publishInside(attributes: false) { [self] failure in
+            if let failure { return then(failure) }
+            copy(file, renaming, then: then)
+        }
+    }
+
+    private func copy(
+        _ file: WritableFile, _ renaming: Renaming,
+        then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        withNewHeaders(file, renaming) { [self] result in
+            switch result {
+            case .failure(let failure): then(failure)
+            case .success(let headers):
+                guard let version = file.locked({ $0.published }) else { return then(nil) }
+                let condition: WriteCondition = renaming.noReplace ? .absent : .none
+                let snapshot = file.locked {
+                    PublishSnapshot($0, headers: headers ?? $0.headers ?? ObjectHeaders())
+                }
+                Copier(context: context).copy(
+                    version, to: renaming.key, headers: headers,
+                    condition: condition
+                ) { [self] result in
+                    switch result {
+                    case .failure(let failure):
+                        if failure.cause?.saysChanged == true {
+                            namespace.objectChanged(file.inode)
+                        }
+                        context.report(failure, "rename", version.key)
+                        then(failure)
+                    case .success(let written):
+                        copied(file, version, written, snapshot, headers != nil, renaming, then)
+                    }
+                }
+            }
+        }
+    }
+
+    /// The headers of the copy: nil where it can keep those of the old object.
+    private func withNewHeaders(
+        _ file: WritableFile, _ renaming: Renaming,
+        then: @escaping @Sendable (Result<ObjectHeaders?, WriteFailure>) -> Void
+    ) {
+        let configuration = context.configuration
+        let (oldKey, hasNewAttributes) = file.locked { ($0.key, $0.hasNewAttributes) }
+        let oldType = configuration.contentType(oldKey)
+        let newType = configuration.contentType(renaming.key)
+        guard hasNewAttributes || oldType != newType else { return then(.success(nil)) }
+        file.headers { result in
+            then(
+                result.map { headers in
+                    var headers = headers
+                    // A type that came from the old name goes with it.
+                    if headers.contentType == nil || headers.contentType == oldType {
+                        headers.contentType = newType
+                    }
+                    return headers
+                })
+        }
+    }
+
+    private func copied(
+        _ file: WritableFile, _ old: ObjectVersion, _ written: WrittenObject,
+        _ snapshot: PublishSnapshot, _ hasNewHeaders: Bool, _ renaming: Renaming,
+        _ then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        if let failure = move(renaming) { return then(failure) }
+        let version = ObjectVersion(
+            key: renaming.key, etag: written.etag, size: old.size,
+            modified: written.modified ?? context.time, storageClass: old.storageClass)
+        file.locked { state in
+            if state.base == old { state.base = version }
+            state.published = version
+            state.key = renaming.key
+            if hasNewHeaders {
+                state.headers = snapshot.headers
+                state.publishedAttributes = max(
+                    state.publishedAttributes, snapshot.attributeChange)
+            }
+        }
+        context.wrote(version, hasNewHeaders ? snapshot.headers : nil, inode: file.inode)
+        deleter.delete(
+            old.key,
+            answered: { [self] failure in
+                if failure == nil { keeper.lostName(renaming.parent) }
+                then(failure)
+            },
+            settled: { [self] failure in
+                // Where the old object could not be deleted both names show: none is hidden.
+                settle(renaming.parent, renaming.name, failure)
+            })
+    }
+
+    /// Moves the name; what had the new name is removed, its handles live on.
+    func move(_ renaming: Renaming) -> WriteFailure? {
+        let moved = namespace.move(
+            parent: renaming.parent, name: renaming.name, newParent: renaming.newParent,
+            newName: renaming.newName)
+        switch moved {
+        case .failure(let errno):
+            return WriteFailure(errno: errno, reason: "the name was changed meanwhile")
+        case .success(let moved):
+            keeper.forget(renaming.newParent)
+            if let replaced = moved.replaced, let file = context.files.enter(replaced) {
+                file.locked { $0.isRemoved = true }
+                context.files.leave(file)
+            }
+            return nil
+        }
+    }
+}
+
+extension WritingContext {
+    /// A copy's condition on its target, where the server looks at it; else the name was looked up.
+    func copyCondition(_ condition: WriteCondition) -> WriteCondition {
+        store.capabilities.conditionalCopy == true ? condition : .none
+    }
+}
