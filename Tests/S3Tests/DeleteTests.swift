@@ -24,7 +24,8 @@ struct DeleteTests {
     @Test func whatIsNotConfirmedIsDeletedSingly() throws {
         let bench = try Bench { request, _ in
             guard request.method == "POST" else {
-                return request.target == "/d" ? .error(403, "AccessDenied") : FakeAnswer(status: 204)
+                return request.target == "/d"
+                    ? .error(403, "AccessDenied") : FakeAnswer(status: 204)
             }
             return .xml(
                 200,
@@ -41,7 +42,8 @@ struct DeleteTests {
         #expect(
             requests[0].bodyText
                 == "<Delete xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">"
-                + ["a&amp;&#13;", "b", "c", "d"].map { "<Object><Key>\($0)</Key></Object>" }.joined()
+                + ["a&amp;&#13;", "b", "c", "d"].map { "<Object><Key>\($0)</Key></Object>" }
+                .joined()
                 + "</Delete>")
         #expect(
             requests[0].header("content-md5") == Base64.encode(MD5.hash(requests[0].body!)))
@@ -123,7 +125,9 @@ struct DeleteTests {
         }
     }
 
-    @Test(arguments: [[], ["put"], ["put", "copy"], ["put", "complete"], ["put", "copy", "complete"]])
+    @Test(arguments: [
+        [], ["put"], ["put", "copy"], ["put", "complete"], ["put", "copy", "complete"],
+    ])
     func findsOutAboutConditions(honours: [String]) throws {
         let bucket = OneKey(Set(honours))
         let bench = try Bench { request, _ in bucket.answer(request) }

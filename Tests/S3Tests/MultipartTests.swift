@@ -31,7 +31,8 @@ struct MultipartTests {
             switch number {
             case 0:
                 .xml(
-                    200, "<R><UploadId>u/1</UploadId></R>", [("x-amz-checksum-algorithm", "CRC32C")])
+                    200, "<R><UploadId>u/1</UploadId></R>", [("x-amz-checksum-algorithm", "CRC32C")]
+                )
             case 1:
                 .wrote(
                     request.readBody()!,
@@ -164,9 +165,12 @@ struct MultipartTests {
             request.method == "HEAD"
                 ? .head(other) : .xml(200, "<R><ETag>\"\(other)\"</ETag></R>")
         }
-        #expect(try bench.copy(etag: "0cc175b9c0f1b6a831c399e269772661").kind == .preconditionFailed)
+        #expect(
+            try bench.copy(etag: "0cc175b9c0f1b6a831c399e269772661").kind == .preconditionFailed)
         #expect(try bench.copy(etag: other).kind == nil)
-        for (etag, kind) in [("x-2", .preconditionFailed), (other, nil)] as [(String, StoreError.Kind?)] {
+        for (etag, kind) in [("x-2", .preconditionFailed), (other, nil)]
+            as [(String, StoreError.Kind?)]
+        {
             let result = try bench.wait { done in
                 bench.client.copyPart(
                     upload, number: 2, source: CopySource(key: ObjectKey("s"), etag: ETag(etag)),

@@ -13,7 +13,8 @@ struct PutTests {
             contentDisposition: "inline", contentLanguage: "ko", expires: "0",
             storageClass: StorageClass(rawValue: "STANDARD_IA"),
             metadata: ["mtime": "1.5", "note": " two  words "])
-        let written = try bench.put([1, 2, 3], key: "a b", headers: headers, .matches(ETag("e"))).get()
+        let written = try bench.put([1, 2, 3], key: "a b", headers: headers, .matches(ETag("e")))
+            .get()
         #expect(written.etag.text == "5289df737df57326fcdd22597afb1fac")
         #expect(written.modified == 1_255_369_800_000_000_000)
         let request = bench.server.requests[0]
@@ -125,7 +126,8 @@ struct PutTests {
         _ = try bench.put([])
         _ = try bench.wait { done in
             bench.client.copy(
-                CopyRequest(source: CopySource(key: ObjectKey("s"), etag: nil), key: ObjectKey("k")),
+                CopyRequest(
+                    source: CopySource(key: ObjectKey("s"), etag: nil), key: ObjectKey("k")),
                 completion: done)
         }
         _ = try bench.wait { done in
