@@ -55,7 +55,7 @@ extension WritableFile {
         case .parked: break
         case .noRoom:
             let copy = unsafe Array(bytes)
-            makeRoom(for: Int64(count)) { failure in
+            makeRoom { failure in
                 guard let failure else { return again(copy) }
                 self.context.report(failure, "write", self.locked { $0.key })
                 reply.fail(failure.errno)
@@ -98,8 +98,9 @@ extension WritableFile {
     private func changed(
         _ range: Range<Int64>, to source: ExtentMap.Source, _ state: inout FileState
     ) {
+        // Also a part that ended with the file is not whole any more.
+        state.upload?.forget(min(range.lowerBound, state.size)..<range.upperBound)
         state.extents.set(range, source)
-        state.upload?.forget(range)
         state.contentChange += 1
         show(state)
     }
@@ -145,7 +146,7 @@ extension WritableFile {
             }
         }
         switch next {
-        case .success(.done): then(nil)
+        case .success(.done): size > 0 ? keepAgain(then: then) : then(nil)
         case .success(.parked): break
         case .success(.dropStream): dropStream { [self] in cut(to: size, then: then) }
         case .success(.publish):
@@ -162,11 +163,18 @@ extension WritableFile {
             let freed = state.extents.bytes([.clean, .dirty], in: size..<state.size)
             let cut = size..<state.size
             state.upload?.forget(cut)
+            if size == 0, state.isPromised, state.promised == nil {
+                // The journal names the staged file: a crash must find in it what was promised.
+                state.promised = state.staged
+                state.staged = nil
+            }
             do throws(StagingError) {
                 try state.staged?.truncate(to: size)
             } catch { throw WriteFailure(error) }
             state.claimed -= freed
             context.staging.release(freed)
+        } else if size > state.size {
+            state.upload?.forget(state.size..<size)
         }
         state.extents.truncate(to: size)
         // A whole replacement: nothing of what was there is kept.
@@ -232,7 +240,7 @@ extension WritableFile {
             return .done
         }
         switch next {
-        case .done: then(nil)
+        case .done: keepAgain(then: then)
         case .parked: break
         case .publish:
             publishStream { [self] failure in
