@@ -4,6 +4,8 @@
 import BlockStore
 import Operations
 import S3
+import Scheduling
+import Synchronization
 
 extension WritableFile {
     /// Makes what was written safe here. Waits for the disk: on a thread of the scheduler.

@@ -99,7 +99,8 @@ extension WritableFile {
         _ range: Range<Int64>, to source: ExtentMap.Source, _ state: inout FileState
     ) {
         // Also a part that ended with the file is not whole any more.
-        state.upload?.forget(min(range.lowerBound, state.size)..<range.upperBound)
+        let end = state.size
+        state.upload?.forget(min(range.lowerBound, end)..<range.upperBound)
         state.extents.set(range, source)
         state.contentChange += 1
         show(state)
@@ -174,7 +175,8 @@ extension WritableFile {
             state.claimed -= freed
             context.staging.release(freed)
         } else if size > state.size {
-            state.upload?.forget(state.size..<size)
+            let end = state.size
+            state.upload?.forget(end..<size)
         }
         state.extents.truncate(to: size)
         // A whole replacement: nothing of what was there is kept.

@@ -154,7 +154,9 @@ extension Writing {
             return nil
         }
         file.locked { state in
-            (state.key, state.isExclusive, state.headers?.contentType) = old
+            state.key = old.0
+            state.isExclusive = old.1
+            state.headers?.contentType = old.2
             state.published = nil
             state.replacedRecord = nil
         }
