@@ -27,11 +27,9 @@ extension WritableFile {
     ///   - then: called when it is in the bucket, or why it is not.
     func publish(attributes: Bool, then: @escaping @Sendable (WriteFailure?) -> Void) {
         gate.enter { [self] leave in
-            publishInside(attributes: attributes) { [self] failure in
+            publishInside(attributes: attributes) { failure in
                 leave()
                 then(failure)
-                // Whoever closed it meanwhile could not let it go.
-                context.files.dropIfIdle(self)
             }
         }
     }

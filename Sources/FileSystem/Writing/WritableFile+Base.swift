@@ -47,9 +47,8 @@ extension WritableFile {
     ) {
         guard let piece = pieces.first else { return then(nil) }
         let size = Int64(piece.count)
-        if !context.staging.claim(size), !(context.reclaim() && context.staging.claim(size)) {
-            context.staging.claimPresent(size)
-        }
+        // Nothing is let go for it: that might be what was brought just now.
+        if !context.staging.claim(size) { context.staging.claimPresent(size) }
         let reply = Reply<ReadAnswer> { [self] result in
             let outcome = result.mapError { errno in
                 context.staging.release(size)

@@ -29,6 +29,10 @@ final class WritableFile: Sendable {
         self.inode = inode
         self.context = context
         self.state = Mutex(state)
+        // Whoever let go of it while the gate was taken could not take it off the table.
+        gate.onIdle.value = { [weak self] in
+            if let self { self.context.files.dropIfIdle(self) }
+        }
     }
 
     /// Runs `body` under the lock.
