@@ -88,7 +88,7 @@ extension WritableFile {
     ) throws(StagingError) {
         var kept: Int64 = 0
         defer { context.staging.release(Int64(range.count) - kept) }
-        let staged = try stagedFile(&state)
+        let staged = stagedFile(&state)
         var start = range.lowerBound
         for piece in answer.pieces {
             let end = start + Int64(piece.count)
