@@ -7,6 +7,24 @@ public enum StoreOperation: String, Hashable, Sendable, CaseIterable {
     case list = "ListObjectsV2"
     case head = "HeadObject"
     case get = "GetObject"
+    case put = "PutObject"
+    case copy = "CopyObject"
+    case delete = "DeleteObject"
+    case deleteMany = "DeleteObjects"
+    case createUpload = "CreateMultipartUpload"
+    case uploadPart = "UploadPart"
+    case copyPart = "UploadPartCopy"
+    case completeUpload = "CompleteMultipartUpload"
+    case abortUpload = "AbortMultipartUpload"
+    case listParts = "ListParts"
+
+    /// True for requests that change the bucket (or an upload).
+    public var isChange: Bool {
+        switch self {
+        case .list, .head, .get, .listParts: false
+        default: true
+        }
+    }
 }
 
 /// Probabilities (0 to 1) per request, and delays. The default is a perfect server without latency.
@@ -15,6 +33,16 @@ public struct FaultPlan: Sendable {
     public var errors: [(kind: StoreError.Kind, probability: Double)] = []
     /// The same, for GETs only.
     public var getErrors: [(kind: StoreError.Kind, probability: Double)] = []
+    /// The same, for requests that change something; they then change nothing.
+    public var changeErrors: [(kind: StoreError.Kind, probability: Double)] = []
+    /// Changes that are carried out and whose answer is lost: `.network` or `.timedOut`.
+    public var lostAnswers: Double = 0
+    /// Bodies that are read again from their start, as for another attempt.
+    public var restartBody: Double = 0
+    /// Writes of a key right before which another client puts or deletes it.
+    public var changeBeforeWrite: Double = 0
+    /// Keys of a DeleteObjects that are refused, one by one.
+    public var refuseKey: Double = 0
     /// GETs that fail with one of `errors`' kinds (or `.network`) after a part of the body.
     public var breakBody: Double = 0
     /// GETs before which the object is given other bytes, or is deleted.
@@ -51,11 +79,25 @@ public struct FaultPlan: Sendable {
         return plan
     }
 
+    /// Everything that can go wrong with changes too.
+    public static func roughWriting(errors rate: Double = 0.01) -> FaultPlan {
+        var plan = rough(errors: rate)
+        plan.getErrors = []
+        (plan.changeBeforeGet, plan.changeDuringGet) = (0, 0)
+        plan.changeErrors = [(.conflict, rate), (.accessDenied, rate / 4)]
+        plan.lostAnswers = rate
+        plan.restartBody = rate * 3
+        plan.refuseKey = rate
+        return plan
+    }
+
     /// Draws the error of one request, if it is to fail.
     func error(
         of operation: StoreOperation, using generator: inout SeededGenerator
     ) -> StoreError.Kind? {
-        for (kind, probability) in errors + (operation == .get ? getErrors : [])
+        let more =
+            operation == .get ? getErrors : operation.isChange ? changeErrors : []
+        for (kind, probability) in errors + more
         where generator.chance(probability) { return kind }
         return nil
     }
@@ -68,19 +110,22 @@ public struct ScriptedFault: Sendable {
     public var key: ObjectKey?
     /// Nil to answer as usual (after `delay`).
     public var error: StoreError.Kind?
-    /// GETs only: so many bytes are delivered before the error.
+    /// GETs, PutObject and UploadPart: so many bytes of the body are passed on before the error.
     public var bytesBefore: Int64
+    /// Changes only: the change is carried out, then the error is answered.
+    public var isLostAnswer: Bool
     /// Added to the round trip.
     public var delay: Duration
 
     public init(
         _ operation: StoreOperation, key: ObjectKey? = nil, error: StoreError.Kind? = nil,
-        bytesBefore: Int64 = 0, delay: Duration = .zero
+        bytesBefore: Int64 = 0, isLostAnswer: Bool = false, delay: Duration = .zero
     ) {
         self.operation = operation
         self.key = key
         self.error = error
         self.bytesBefore = bytesBefore
+        self.isLostAnswer = isLostAnswer
         self.delay = delay
     }
 }

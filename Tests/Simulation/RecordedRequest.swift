@@ -18,7 +18,9 @@ public struct RecordedRequest: Sendable {
     public var list: ListRequest?
     /// When it was made, by the scheduler's clock.
     public var time: Duration
-    /// GETs: body bytes given to the receiver so far.
+    /// Body bytes given to the receiver so far (GETs), or read from the body (PutObject, UploadPart).
     public var bytes: Int64 = 0
     public var outcome = Outcome.pending
+    /// The change was carried out, whatever the answer said.
+    public var tookEffect = false
 }

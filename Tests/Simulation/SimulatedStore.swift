@@ -28,6 +28,10 @@ public final class SimulatedStore: ObjectStore {
         var logStart = 0
         var versions = 0
         var pending = 0
+        var uploads = UploadTable()
+        var server = ServerBehaviour()
+        var checksBodies = true
+        var violations: [String] = []
     }
 
     /// - Parameter seed: decides pieces, delays and faults.
@@ -54,8 +58,7 @@ public final class SimulatedStore: ObjectStore {
                 key: key, bytes: bytes, etag: etag, modified: modified,
                 storageClass: storageClass, contentType: contentType, metadata: metadata,
                 versionID: "v\(state.versions)", isRestored: isRestored)
-            state.bucket.put(object)
-            state.history[key, default: []].append(KeyChange(time: now, object: object))
+            Self.put(object, at: now, by: nil, in: &state)
             return object.etag
         }
     }
@@ -64,7 +67,7 @@ public final class SimulatedStore: ObjectStore {
     @discardableResult
     public func delete(_ key: ObjectKey) -> Bool {
         let now = scheduler.now
-        return state.withLock { Self.delete(key, at: now, in: &$0) }
+        return state.withLock { Self.delete(key, at: now, by: nil, in: &$0) }
     }
 
     /// All objects, in bytewise order of their keys.
@@ -123,7 +126,16 @@ public final class SimulatedStore: ObjectStore {
     }
 
     /// Body bytes given to receivers.
-    public var bytesFetched: Int64 { state.withLock { $0.log.reduce(0) { $0 + $1.bytes } } }
+    public var bytesFetched: Int64 { bytes(of: [.get]) }
+
+    /// Body bytes read from bodies.
+    public var bytesSent: Int64 { bytes(of: [.put, .uploadPart]) }
+
+    private func bytes(of operations: Set<StoreOperation>) -> Int64 {
+        state.withLock { state in
+            state.log.reduce(0) { operations.contains($1.operation) ? $0 + $1.bytes : $0 }
+        }
+    }
 
     /// Requests that have not ended.
     public var pendingRequests: Int {
@@ -233,9 +245,11 @@ public final class SimulatedStore: ObjectStore {
         var error: StoreError.Kind?
         /// The error comes after so many bytes of the body.
         var bytesBefore: Int64?
+        /// The error comes after the change was carried out.
+        var isLostAnswer = false
     }
 
-    private func begin(
+    func begin(
         _ operation: StoreOperation, _ key: ObjectKey, range: Range<Int64>? = nil,
         ifMatch: ETag? = nil, list: ListRequest? = nil
     ) -> Trip {
@@ -254,9 +268,15 @@ public final class SimulatedStore: ObjectStore {
             if let script = script.map({ state.scripts.remove(at: $0) }) {
                 return Trip(
                     id: id, delay: delay + script.delay, error: script.error,
-                    bytesBefore: script.bytesBefore > 0 ? script.bytesBefore : nil)
+                    bytesBefore: script.bytesBefore > 0 ? script.bytesBefore : nil,
+                    isLostAnswer: script.isLostAnswer)
             }
             let error = state.faults.error(of: operation, using: &state.generator)
+            if error == nil, operation.isChange, state.generator.chance(state.faults.lostAnswers) {
+                let kind: StoreError.Kind =
+                    Bool.random(using: &state.generator) ? .network : .timedOut
+                return Trip(id: id, delay: delay, error: kind, isLostAnswer: true)
+            }
             return Trip(id: id, delay: delay, error: error)
         }
     }
@@ -284,7 +304,7 @@ public final class SimulatedStore: ObjectStore {
         receiver.finish(kind.map { .failure(.simulated($0, .get)) } ?? .success(()))
     }
 
-    private func record(_ id: Int, _ kind: StoreError.Kind?) {
+    func record(_ id: Int, _ kind: StoreError.Kind?) {
         state.withLock { state in
             state.pending -= 1
             let index = id - state.logStart
@@ -294,13 +314,25 @@ public final class SimulatedStore: ObjectStore {
         }
     }
 
-    private static func delete(_ key: ObjectKey, at now: Duration, in state: inout State) -> Bool {
+    static func put(
+        _ object: StoredObject, at now: Duration, by cause: StoreOperation?, in state: inout State
+    ) {
+        state.bucket.put(object)
+        state.history[object.key, default: []].append(
+            KeyChange(time: now, object: object, cause: cause))
+    }
+
+    @discardableResult
+    static func delete(
+        _ key: ObjectKey, at now: Duration, by cause: StoreOperation?, in state: inout State
+    ) -> Bool {
         guard state.bucket.delete(key) else { return false }
-        state.history[key, default: []].append(KeyChange(time: now, object: nil))
+        state.history[key, default: []].append(
+            KeyChange(time: now, object: nil, cause: cause))
         return true
     }
 
-    private var clock: (now: Duration, modified: Int64) {
+    var clock: (now: Duration, modified: Int64) {
         let now = scheduler.now
         return (now, scheduler.unixTime.components.seconds * 1_000_000_000)
     }
