@@ -153,7 +153,6 @@ struct WritingTests {
                     assert os.waitpid(child, 0)[1] == 0
                     assert m[0:2] == b'by'
                     m.flush()
-                    os.write(1, b'synced\\n'); sys.stdin.readline()
                     m[100:104] = b'late'
             # Written through a mapping that outlives its descriptor.
             fd = os.open(p('file'), os.O_RDWR)
@@ -161,7 +160,7 @@ struct WritingTests {
             os.close(fd)
             m[200:205] = b'after'
             m.close()
-            """.replacingOccurrences(of: "sys.stdin.readline()", with: "time.sleep(0)"))
+            """)
         let bytes = try #require(fileSystem.bytes("file"))
         #expect(bytes.count == 3 << 20)
         for (offset, text) in [
@@ -250,6 +249,18 @@ struct WritingTests {
         #expect(fileSystem.state.withLock { $0.synchronized } == [false, true])
         #expect(eventually { fileSystem.count(.release) == 4 })
         #expect(fileSystem.state.withLock { $0.handles.isEmpty })
+    }
+
+    /// Only what may have changed the file is flushed; O_TRUNC has, whatever it was opened for.
+    @Test func onlyChangesAreFlushed() throws {
+        let fileSystem = StoringFileSystem()
+        fileSystem.add("file", pattern(100))
+        try check(fileSystem, "for i in range(3): os.close(os.open(p('file'), os.O_RDONLY))")
+        #expect(fileSystem.count(.flush) == 0)
+        try check(fileSystem, "os.close(os.open(p('file'), os.O_RDONLY | os.O_TRUNC))")
+        #expect(fileSystem.count(.flush) == 1)
+        try check(fileSystem, "os.close(os.open(p('new'), os.O_RDONLY | os.O_CREAT))")
+        #expect(fileSystem.count(.flush) == 2)
     }
 
     @Test func errorsReachTheCaller() throws {
