@@ -14,8 +14,9 @@ func makeCallbacks() -> fuse_lowlevel_ops {
     var table = fuse_lowlevel_ops()
     unsafe table.`init` = { userdata, connection in
         guard let userdata = unsafe userdata, let connection = unsafe connection else { return }
-        unsafe negotiate(&connection.pointee)
-        unsafe Unmanaged<SessionCore>.fromOpaque(userdata).takeUnretainedValue().greeted()
+        let extraFlags = unsafe negotiate(&connection.pointee)
+        unsafe Unmanaged<SessionCore>.fromOpaque(userdata).takeUnretainedValue()
+            .greeted(extraFlags)
     }
     addNameCallbacks(&table)
     addFileCallbacks(&table)
