@@ -80,7 +80,10 @@ private func addFileCallbacks(_ table: inout fuse_lowlevel_ops) {
         let flags = unsafe info?.pointee.flags ?? 0
         let request = unsafe Request(raw!, core, size: Int(flags), inode: inode)
         let reply = Reply<OpenAnswer>(
-            late: { Answers.lateOpen(request, $0) }, { request.deliver($0, Answers.open) })
+            late: {
+                Answers.lateOpen(request, $0)
+                if flags & O_TRUNC != 0 { LateChanges.forget(request, inode, 0, 0) }
+            }, { request.deliver($0, Answers.open) })
         operations.open(inode: inode, flags: flags, reply: reply)
         request.settle(reply)
     }
