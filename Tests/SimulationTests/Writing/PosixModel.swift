@@ -37,6 +37,14 @@ struct PosixModel: Sendable {
     var handles: [Int: Handle] = [:]
     private var made = PosixModel.root
 
+    /// An empty file system whose inodes have numbers that this one never had, nor will a model that a
+    /// step in doubt was played to.
+    func successor() -> PosixModel {
+        var next = PosixModel()
+        next.made = made + 1000
+        return next
+    }
+
     // MARK: Paths
 
     /// The directory that a path's last name is in.
