@@ -3,6 +3,8 @@
 
 import Simulation
 
+@testable import FileSystem
+
 extension WritingSimulation {
     func planCrash() {
         guard plan.hasCrashes, powerFails == nil else { return }
@@ -70,6 +72,14 @@ extension WritingSimulation {
             problem("left: \(records.count) records of the journal: \(texts)")
         }
         if !life.staging.files.isEmpty { problem("left: staged files \(life.staging.files)") }
+        for file in life.fileSystem.writing?.context.files.all ?? [] {
+            let isTaken = file.gate.isTaken
+            let handles = life.fileSystem.handles.count(of: file.inode)
+            let text = file.locked {
+                "\($0.key) users \($0.users) dirty \($0.isDirty) removed \($0.isRemoved)"
+            }
+            problem("left: the file \(text) gate \(isTaken) handles \(handles)")
+        }
         let claimed = life.staging.usage.claimed
         if claimed != 0 { problem("left: \(claimed) bytes claimed of the staging area") }
     }
