@@ -19,7 +19,8 @@ struct Copier: Sendable {
         condition: WriteCondition,
         then: @escaping @Sendable (Result<WrittenObject, WriteFailure>) -> Void
     ) {
-        context.checked(condition, key) { [self] refusal in
+        let isHonoured = context.store.capabilities.conditionalCopy == true
+        context.checked(condition, key, isHonoured: isHonoured) { [self] refusal in
             if let refusal { return then(.failure(refusal)) }
             send(version, to: key, headers: headers, condition: condition, then: then)
         }

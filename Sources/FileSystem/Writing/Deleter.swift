@@ -22,10 +22,13 @@ final class Deleter: Sendable {
         /// Keys that wait for the next batch, and what to do when they are gone.
         var queue: [ObjectKey: Waiting] = [:]
         var timer: (any ScheduledWork)?
-        /// Keys of the batches that were sent and not answered yet.
-        var sent: Set<ObjectKey> = []
-        var batchesUnderWay = 0
-        var waiters: [@Sendable () -> Void] = []
+        /// Keys that are being deleted, and who waits for one to be free.
+        var busy: [ObjectKey: [@Sendable () -> Void]] = [:]
+        /// Batches that were sent and not answered yet, by number.
+        var underWay: Set<Int> = []
+        var batches = 0
+        /// Who waits until all batches up to a number are over.
+        var waiters: [(last: Int, then: @Sendable () -> Void)] = []
     }
 
     private struct Waiting {
@@ -116,27 +119,32 @@ final class Deleter: Sendable {
     }
 
     private func sendBatch() {
+        var number = 0
         let batch: [ObjectKey: Waiting] = state.withLock { state in
             state.timer?.cancel()
             state.timer = nil
             guard !state.queue.isEmpty else { return [:] }
-            state.batchesUnderWay += 1
-            state.sent.formUnion(state.queue.keys)
+            state.batches += 1
+            number = state.batches
+            state.underWay.insert(number)
+            for key in state.queue.keys { state.busy[key, default: []] += [] }
             defer { state.queue = [:] }
             return state.queue
         }
-        guard !batch.isEmpty else { return settle() }
+        guard !batch.isEmpty else { return }
+        let sent = number
         let keys = batch.keys.sorted()
         slots.enter { [self] in
             store.delete(keys) { [self] result in
                 slots.leave()
-                finished(batch, result)
+                finished(batch, sent, result)
             }
         }
     }
 
     private func finished(
-        _ batch: [ObjectKey: Waiting], _ result: Result<[ObjectKey: StoreError], StoreError>
+        _ batch: [ObjectKey: Waiting], _ number: Int,
+        _ result: Result<[ObjectKey: StoreError], StoreError>
     ) {
         var failures: [ObjectKey: StoreError] = [:]
         switch result {
@@ -152,38 +160,49 @@ final class Deleter: Sendable {
             if let id = waiting.journalID { records.ended(id) }
             waiting.then(failures[key].map { WriteFailure($0) })
         }
-        state.withLock { state in
-            state.batchesUnderWay -= 1
-            state.sent.subtract(batch.keys)
+        let waiters = state.withLock { state in
+            state.underWay.remove(number)
             if !failures.isEmpty { state.streak = 0 }
-        }
-        settle()
-    }
-
-    /// Tells those who wait for everything to be gone.
-    private func settle() {
-        let waiters = state.withLock { state -> [@Sendable () -> Void] in
-            guard state.queue.isEmpty, state.batchesUnderWay == 0 else { return [] }
-            defer { state.waiters = [] }
-            return state.waiters
+            var ready: [@Sendable () -> Void] = []
+            for key in batch.keys.sorted() { ready += state.busy.removeValue(forKey: key) ?? [] }
+            let oldest = state.underWay.min() ?? .max
+            ready += state.waiters.filter { $0.last < oldest }.map(\.then)
+            state.waiters.removeAll { $0.last < oldest }
+            return ready
         }
         for waiter in waiters { waiter() }
     }
 
-    /// Sends what waits; `then` is called when all of it is gone.
+    /// Sends what waits; `then` is called when all that was asked for so far is over. What is asked
+    /// for later is not waited for: somebody who removes a tree would hold it up for ever.
     func flush(then: @escaping @Sendable () -> Void) {
+        sendBatch()
         let isIdle = state.withLock { state in
-            if state.queue.isEmpty, state.batchesUnderWay == 0 { return true }
-            state.waiters.append(then)
+            if state.underWay.isEmpty { return true }
+            state.waiters.append((state.batches, then))
             return false
         }
-        if isIdle { then() } else { sendBatch() }
+        if isIdle { then() }
+    }
+
+    /// Makes whoever writes to a key wait: it is being looked at to be deleted. `release` follows.
+    func hold(_ key: ObjectKey) { state.withLock { $0.busy[key, default: []] += [] } }
+
+    /// Ends `hold`.
+    func release(_ key: ObjectKey) {
+        let waiters = state.withLock { $0.busy.removeValue(forKey: key) ?? [] }
+        for waiter in waiters { waiter() }
     }
 
     /// Calls `then` when no delete of a key is under way: what is written to it next must not be
     /// taken by one that was asked for before.
     func whenFree(_ key: ObjectKey, then: @escaping @Sendable () -> Void) {
-        let isFree = state.withLock { $0.queue[key] == nil && !$0.sent.contains(key) }
-        if isFree { then() } else { flush(then: then) }
+        let (isFree, isQueued) = state.withLock { state in
+            let isQueued = state.queue[key] != nil
+            guard isQueued || state.busy[key] != nil else { return (true, false) }
+            state.busy[key, default: []].append(then)
+            return (false, isQueued)
+        }
+        if isFree { then() } else if isQueued { sendBatch() }
     }
 }

@@ -18,6 +18,8 @@ struct FileState {
     var isRemoved = false
     /// Removed while it was open and its bytes were needed: the object goes with the last handle.
     var deletesAtEnd = false
+    /// The record of a removed object that this file's first publish replaces.
+    var replacedRecord: Int64?
 
     var extents: ExtentMap
     var staged: (any StagedFile)?
@@ -53,6 +55,13 @@ struct FileState {
     /// The number of its record in the journal: a file that waits to be published, or an object
     /// that goes with the last handle.
     var journalID: Int64?
+    /// The record is being written.
+    var isKeeping = false
+    /// The count of content changes that the record tells of.
+    var keptContent = 0
+    /// The staged file that the record names, where the file was emptied since: it stays until there
+    /// is another record.
+    var promised: (any StagedFile)?
     /// Since when it waits to be published, in nanoseconds since 1970.
     var waitsSince: Int64?
 
@@ -67,6 +76,12 @@ struct FileState {
     var hasNewAttributes: Bool { attributeChange != publishedAttributes }
     /// Something of it is not in the bucket.
     var isDirty: Bool { !isRemoved && (hasNewContent || hasNewAttributes) }
+
+    /// The journal says (or is about to) that the staged bytes are all there is: none may be let go.
+    var isPromised: Bool { journalID != nil || isKeeping }
+
+    /// Bytes of it were in an upload that is gone.
+    var isLost: Bool { upload == nil && extents.contains([.sent]) }
 
     /// Bytes of it are only in the published version.
     var needsBase: Bool { base != nil && extents.contains([.base]) }

@@ -235,7 +235,9 @@ final class MultipartPublication: Sendable {
             (state.upload!, state.parts.values.sorted { $0.number < $1.number })
         }
         let condition = file.locked { $0.condition }
-        context.checked(condition, upload.key) { [self] refusal in
+        let capabilities = context.store.capabilities
+        let isHonoured = (capabilities.conditionalComplete ?? capabilities.conditionalPut) != false
+        context.checked(condition, upload.key, isHonoured: isHonoured) { [self] refusal in
             if let refusal { return finish(refusal) }
             context.store.completeUpload(upload, parts: parts, condition: condition) {
                 [self] result in
@@ -271,6 +273,8 @@ final class MultipartPublication: Sendable {
         guard let upload else { return end(failure) }
         let isKept = file.locked { state in
             guard isStream, failure.cause?.kind != .noSuchUpload else {
+                // Bytes that were only there are `.sent` without an upload from now on: the file says
+                // that they are lost, and is never published without them.
                 if isStream { state.upload = nil }
                 return false
             }

@@ -37,16 +37,20 @@ struct PendingRecord: Codable, Equatable, Sendable {
     var modified: Int64
     /// Since when it waits, in nanoseconds since 1970.
     var since: Int64
+    /// When this was written down: of two records for one key the later one is true.
+    var written: Int64
     /// Why publishing failed; nil while it is only to be done.
     var problem: String?
 
-    init(_ state: FileState, since: Int64, problem: String?) {
+    init(_ state: FileState, since: Int64, written: Int64, problem: String?) {
         key = state.key.bytes
         staged = state.staged.flatMap { $0.name.isEmpty ? nil : $0.name }
         size = state.size
         runs = state.extents.extents(in: 0..<state.size).filter { $0.source != .hole }.map {
-            Run(
-                start: $0.range.lowerBound, end: $0.range.upperBound, source: $0.source.rawValue)
+            // Bytes that the published version has too may leave the staging area at any time.
+            let source = $0.source == .clean ? .base : $0.source
+            return Run(
+                start: $0.range.lowerBound, end: $0.range.upperBound, source: source.rawValue)
         }
         base = state.base.map { Version($0) }
         published = state.published.map { Version($0) }
@@ -57,6 +61,7 @@ struct PendingRecord: Codable, Equatable, Sendable {
         gid = state.record.gid
         modified = state.record.modified
         self.since = since
+        self.written = written
         self.problem = problem
     }
 }

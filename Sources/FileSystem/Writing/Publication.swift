@@ -12,6 +12,8 @@ extension WritableFile {
     /// What a publish has to do.
     enum PublishWay {
         case nothing
+        /// Bytes of it are nowhere any more.
+        case lost
         case put
         /// Only attributes and headers changed.
         case copy
@@ -35,25 +37,52 @@ extension WritableFile {
     /// Publishes because bytes that left the staging area are needed again.
     func publishEarly(then: @escaping @Sendable (WriteFailure?) -> Void) {
         gate.enter { [self] leave in
-            publishStream { failure in
+            let end: @Sendable (WriteFailure?) -> Void = { failure in
                 leave()
                 then(failure)
+            }
+            enum Next { case nothing, removed, publish }
+            let next: Next = locked { state in
+                // Somebody else's publish may have come before.
+                guard state.extents.contains([.sent]) else { return .nothing }
+                return state.isRemoved ? .removed : .publish
+            }
+            switch next {
+            case .nothing: end(nil)
+            // Never under a name that belongs to another file by now.
+            case .removed: end(Self.lostBytes)
+            case .publish: publishInside(attributes: false, then: end)
             }
         }
     }
 
     /// As `publish`, inside the gate.
     func publishInside(attributes: Bool, then: @escaping @Sendable (WriteFailure?) -> Void) {
-        switch locked({ way($0, attributes: attributes) }) {
-        case .nothing: then(nil)
-        case .put: put(then: then)
-        case .copy: copyInPlace(then: then)
-        case .multipart: publishStream(then: then)
+        context.room.began()
+        let end: @Sendable (WriteFailure?) -> Void = { [context] failure in
+            context.room.ended()
+            then(failure)
         }
+        switch locked({ way($0, attributes: attributes) }) {
+        case .nothing: end(nil)
+        case .lost: conclude(Self.lostBytes, end)
+        case .put: put(then: end)
+        case .copy: copyInPlace(then: end)
+        case .multipart: publishStream(then: end)
+        }
+    }
+
+    /// Why a file is not published whose bytes are gone: with zeros in their place it would be a lie.
+    private static var lostBytes: WriteFailure {
+        WriteFailure(
+            errno: .inputOutput,
+            reason: "bytes of it were in a multipart upload that the server no longer has; "
+                + "write the file anew")
     }
 
     private func way(_ state: FileState, attributes: Bool) -> PublishWay {
         guard state.isDirty else { return .nothing }
+        if state.isLost { return .lost }
         guard state.hasNewContent else { return attributes ? .copy : .nothing }
         let isSmall = state.size <= context.configuration.putLimit && state.upload == nil
         return isSmall ? .put : .multipart
@@ -91,7 +120,8 @@ extension WritableFile {
                 key: state.key, body: body ?? zeros, headers: headers, condition: state.condition)
             return (request, PublishSnapshot(state, headers: headers))
         }
-        context.checked(request.condition, request.key) { [self] refusal in
+        let isHonoured = context.store.capabilities.conditionalPut != false
+        context.checked(request.condition, request.key, isHonoured: isHonoured) { [self] refusal in
             if let refusal { return then(refusal) }
             context.slots.enter { [self] in
                 context.store.put(request) { [self] result in
@@ -142,7 +172,7 @@ extension WritableFile {
 
     /// The bytes are in the bucket.
     func published(_ written: WrittenObject, _ snapshot: PublishSnapshot) {
-        let version = locked { state in
+        let (version, replaced) = locked { state in
             let version = ObjectVersion(
                 key: snapshot.key, etag: written.etag, size: state.size,
                 modified: written.modified ?? context.time,
@@ -156,8 +186,10 @@ extension WritableFile {
             state.publishedContent = snapshot.contentChange
             state.publishedAttributes = max(
                 state.publishedAttributes, snapshot.attributeChange)
-            return version
+            defer { state.replacedRecord = nil }
+            return (version, state.replacedRecord)
         }
+        if let replaced { context.records.ended(replaced) }
         context.wrote(version, snapshot.headers, inode: inode)
     }
 
@@ -182,11 +214,11 @@ extension WritableFile {
     func conclude(
         _ failure: WriteFailure?, _ then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        let (key, isKept) = locked { state in
+        let key = locked { state in
             state.failure = failure
-            return (state.key, state.journalID != nil && !state.isDirty && !state.deletesAtEnd)
+            return state.key
         }
-        if failure == nil, isKept { forgetRecord() }
+        if failure == nil { forgetKeptRecord() }
         if let failure { context.report(failure, "publish", key) }
         then(failure)
     }

@@ -16,6 +16,8 @@ final class SerialGate: Sendable {
     }
 
     private let state = Mutex(State())
+    /// Called whenever nothing is under way any more: who asked `isTaken` meanwhile may go on.
+    let onIdle = SendableBox<(@Sendable () -> Void)?>(nil)
 
     /// Runs `work` once everything before it is over: before this returns if nothing is under way.
     func enter(_ work: @escaping Work) {
@@ -47,11 +49,13 @@ final class SerialGate: Sendable {
     }
 
     private func next() -> Work? {
-        state.withLock { state in
+        let next = state.withLock { state in
             let next = state.queue.popFirst()
             if next == nil { state.isTaken = false }
             return next
         }
+        if next == nil { onIdle.value?() }
+        return next
     }
 
     /// Decides who goes on: the loop, when the work ended before it returned, else who ends it.

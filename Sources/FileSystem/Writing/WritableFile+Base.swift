@@ -11,6 +11,9 @@ extension WritableFile {
     private static let piece: Int64 = 1 << 20
 
     /// Brings what a range lacks of the published version. What is written meanwhile stays.
+    ///
+    /// Never waits for room in the staging area: a publish is what makes room, and it and the reads
+    /// under way are few. They may go beyond the limit by what they hold at once.
     func materialise(
         _ range: Range<Int64>, then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
@@ -43,20 +46,16 @@ extension WritableFile {
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
         guard let piece = pieces.first else { return then(nil) }
-        guard context.staging.claim(Int64(piece.count)) else {
-            return makeRoom(for: Int64(piece.count)) { [self] problem in
-                if let problem { then(problem) } else { bring(pieces, reader, failure, then: then) }
-            }
-        }
+        let size = Int64(piece.count)
+        // Nothing is let go for it: that might be what was brought just now.
+        if !context.staging.claim(size) { context.staging.claimPresent(size) }
         let reply = Reply<ReadAnswer> { [self] result in
             let outcome = result.mapError { errno in
-                failure.value.map { WriteFailure($0) }
+                context.staging.release(size)
+                return failure.value.map { WriteFailure($0) }
                     ?? WriteFailure(errno: errno, reason: "reading the older version failed")
             }.flatMap { stage($0, at: piece) }
-            if case .failure(let problem) = outcome {
-                context.staging.release(Int64(piece.count))
-                return then(problem)
-            }
+            if case .failure(let problem) = outcome { return then(problem) }
             // Never deeper on this stack: a piece may be at hand at once.
             context.scheduler.run { [self] in
                 bring(pieces.dropFirst(), reader, failure, then: then)
@@ -69,6 +68,7 @@ extension WritableFile {
         _ answer: ReadAnswer, at range: Range<Int64>
     ) -> Result<Void, WriteFailure> {
         guard answer.count == range.count else {
+            context.staging.release(Int64(range.count))
             return .failure(
                 WriteFailure(errno: .stale, reason: "the older version is shorter than it was"))
         }
@@ -81,12 +81,14 @@ extension WritableFile {
         }
     }
 
-    /// Stages the bytes of a range that are still those of the published version. Under the lock.
+    /// Stages the bytes of a range that are still those of the published version, and gives back what
+    /// was claimed for the others. Under the lock.
     private func put(
         _ answer: ReadAnswer, at range: Range<Int64>, _ state: inout FileState
     ) throws(StagingError) {
-        let staged = stagedFile(&state)
         var kept: Int64 = 0
+        defer { context.staging.release(Int64(range.count) - kept) }
+        let staged = stagedFile(&state)
         var start = range.lowerBound
         for piece in answer.pieces {
             let end = start + Int64(piece.count)
@@ -102,7 +104,6 @@ extension WritableFile {
             }
             start = end
         }
-        context.staging.release(Int64(range.count) - kept)
     }
 }
 

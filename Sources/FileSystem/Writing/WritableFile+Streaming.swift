@@ -27,6 +27,7 @@ extension WritableFile {
                 state.upload = StreamedUpload(
                     layout: configuration.layout, attributeChange: state.attributeChange,
                     modified: state.record.modified)
+                context.room.began()
                 return .create
             }
             guard upload.upload != nil, !upload.isClosing, upload.failure == nil else {
@@ -54,7 +55,10 @@ extension WritableFile {
             number -= 1
             if last - number > 64 { break }
         }
-        for number in numbers { state.upload?.parts[number] = .queued }
+        for number in numbers {
+            state.upload?.parts[number] = .queued
+            context.room.began()
+        }
         return numbers.reversed()
     }
 
@@ -95,6 +99,7 @@ extension WritableFile {
         }
         quiet?()
         stream()
+        context.room.ended()
     }
 
     /// Sends one queued part when its turn comes.
@@ -110,10 +115,15 @@ extension WritableFile {
                 state.frozen.append(range)
                 return (named, StagedBody(staged, range), range)
             }
-            guard let (upload, body, range) = job else { return context.slots.leave() }
-            context.store.uploadPart(upload, number: number, body: body) { [self] result in
+            guard let (upload, body, range) = job else {
                 context.slots.leave()
+                return context.room.ended()
+            }
+            context.store.uploadPart(upload, number: number, body: body) { [self] result in
+                // What it has freed can be had before anybody is told that it is over.
                 sent(number, range, result)
+                context.slots.leave()
+                context.room.ended()
             }
         }
     }
@@ -128,7 +138,7 @@ extension WritableFile {
             case .success(let part):
                 state.upload?.parts[number] = .done(part)
                 // The first part stays: many programs come back to write a header.
-                if number > 1 { unstage(range, as: .sent, &state) }
+                if number > 1, !state.isPromised { unstage(range, as: .sent, &state) }
             case .failure(let error):
                 state.upload?.parts[number] = nil
                 state.upload?.failure = WriteFailure(error)
@@ -168,7 +178,7 @@ extension WritableFile {
     func giveRoom() -> Bool {
         locked { state in
             let before = state.claimed
-            if let upload = state.upload {
+            if let upload = state.upload, !state.isPromised {
                 for number in upload.done.keys.sorted() {
                     let range = upload.layout.range(of: number).clamped(to: 0..<state.size)
                     if state.extents.consists(range, of: [.dirty]) {
@@ -184,10 +194,9 @@ extension WritableFile {
         }
     }
 
-    /// Waits until the staging area has room; fails when none will come.
-    func makeRoom(
-        for bytes: Int64, then: @escaping @Sendable (WriteFailure?) -> Void
-    ) {
+    /// Waits until the staging area may have room; fails when none will come. For a write, which
+    /// tries again then; never inside a gate.
+    func makeRoom(then: @escaping @Sendable (WriteFailure?) -> Void) {
         if context.reclaim() {
             // Others may be quicker, then it is tried again.
             context.scheduler.run { then(nil) }
@@ -199,15 +208,22 @@ extension WritableFile {
         }
         if let failure { return then(failure) }
         stream()
-        guard context.slots.isBusy else {
-            let (claimed, limit) = context.staging.usage
-            return then(
-                WriteFailure(
-                    errno: .noSpace,
-                    reason: "the staging area is full (\(claimed) of \(limit) bytes); "
-                        + "raise --staging-limit, or free space on its disk"))
+        if context.room.isComing { return context.room.wait { then(nil) } }
+        // Nothing gives way by itself: what can be published is, and its bytes need not stay.
+        if locked({ $0.hasNewContent && $0.claimed > 0 && !$0.isRemoved }) {
+            return publish(attributes: false, then: then)
         }
-        context.staging.whenReleased { [self] in context.scheduler.run { then(nil) } }
+        let closed = context.files.all.first { [context] file in
+            file.locked { $0.isDirty && $0.claimed > 0 && $0.failure == nil }
+                && context.handles.count(of: file.inode) == 0
+        }
+        if let closed { return closed.publish(attributes: true) { _ in then(nil) } }
+        let (claimed, limit) = context.staging.usage
+        then(
+            WriteFailure(
+                errno: .noSpace,
+                reason: "the staging area is full (\(claimed) of \(limit) bytes); "
+                    + "raise --staging-limit, or free space on its disk"))
     }
 
     // MARK: Giving up

@@ -55,7 +55,7 @@ extension WritableFile {
         case .parked: break
         case .noRoom:
             let copy = unsafe Array(bytes)
-            makeRoom(for: Int64(count)) { failure in
+            makeRoom { failure in
                 guard let failure else { return again(copy) }
                 self.context.report(failure, "write", self.locked { $0.key })
                 reply.fail(failure.errno)
@@ -105,8 +105,10 @@ extension WritableFile {
     private func changed(
         _ range: Range<Int64>, to source: ExtentMap.Source, _ state: inout FileState
     ) {
+        // Also a part that ended with the file is not whole any more.
+        let end = state.size
+        state.upload?.forget(min(range.lowerBound, end)..<range.upperBound)
         state.extents.set(range, source)
-        state.upload?.forget(range)
         state.contentChange += 1
         show(state)
     }
@@ -152,7 +154,7 @@ extension WritableFile {
             }
         }
         switch next {
-        case .success(.done): then(nil)
+        case .success(.done): size > 0 ? keepAgain(then: then) : then(nil)
         case .success(.parked): break
         case .success(.dropStream): dropStream { [self] in cut(to: size, then: then) }
         case .success(.publish):
@@ -169,11 +171,19 @@ extension WritableFile {
             let freed = state.extents.bytes([.clean, .dirty], in: size..<state.size)
             let cut = size..<state.size
             state.upload?.forget(cut)
+            if size == 0, state.isPromised, state.promised == nil {
+                // The journal names the staged file: a crash must find in it what was promised.
+                state.promised = state.staged
+                state.staged = nil
+            }
             do throws(StagingError) {
                 try state.staged?.truncate(to: size)
             } catch { throw WriteFailure(error) }
             state.claimed -= freed
             context.staging.release(freed)
+        } else if size > state.size {
+            let end = state.size
+            state.upload?.forget(end..<size)
         }
         state.extents.truncate(to: size)
         // A whole replacement: nothing of what was there is kept.
@@ -239,7 +249,7 @@ extension WritableFile {
             return .done
         }
         switch next {
-        case .done: then(nil)
+        case .done: keepAgain(then: then)
         case .parked: break
         case .publish:
             publishStream { [self] failure in

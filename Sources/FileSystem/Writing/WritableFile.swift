@@ -21,12 +21,18 @@ final class WritableFile: Sendable {
     let inode: InodeNumber
     let context: WritingContext
     let gate = SerialGate()
+    /// Held while the journal's record is written, which waits for the disk; taken before `state`.
+    let keeping = Mutex(())
     private let state: Mutex<FileState>
 
     init(inode: InodeNumber, context: WritingContext, state: sending FileState) {
         self.inode = inode
         self.context = context
         self.state = Mutex(state)
+        // Whoever let go of it while the gate was taken could not take it off the table.
+        gate.onIdle.value = { [weak self] in
+            if let self { self.context.files.dropIfIdle(self) }
+        }
     }
 
     /// Runs `body` under the lock.
@@ -68,22 +74,24 @@ final class WritableFile: Sendable {
 
     /// Lets go of all staged bytes: the file is closed and published, or gone.
     func discard() {
-        let (staged, claimed, parked) = locked { state in
+        let (staged, promised, claimed, parked) = locked { state in
             defer {
                 state.staged = nil
+                state.promised = nil
                 state.claimed = 0
                 state.parked = []
             }
-            return (state.staged, state.claimed, state.parked)
+            return (state.staged, state.promised, state.claimed, state.parked)
         }
         staged?.remove()
+        promised?.remove()
         context.staging.release(claimed)
         wake(parked)
     }
 
     /// The file leaves the table: nobody has it open, and all of it is in the bucket.
     func retire() {
-        if locked({ !$0.deletesAtEnd }) { forgetRecord() }
+        forgetRecord()
         discard()
     }
 

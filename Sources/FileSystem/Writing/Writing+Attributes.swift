@@ -97,6 +97,8 @@ extension Writing {
         guard let failure else { return }
         if failure.cause?.isWorthTryingLater == true {
             gather(file, after: min(delay * 2, .seconds(60)))
+        } else if file.locked({ $0.hasNewContent }) {
+            keepFailed(file)
         } else {
             // Refused for good: what the bucket has is what is true.
             file.locked { $0.publishedAttributes = $0.attributeChange }

@@ -71,8 +71,12 @@ extension Writing {
             let attributes = namespace.add(
                 parent: parent, name: name, record: record, holding: true)
         else { return nil }
+        // The object of a removed file that is still open may have the key: it is this file's to
+        // replace or delete from now on.
+        let removed = context.removed.take(key)
         let state = FileState(
-            key: key, isExclusive: isExclusive, extents: ExtentMap(), record: record,
+            key: key, published: removed?.version, isExclusive: isExclusive && removed == nil,
+            replacedRecord: removed?.journalID, extents: ExtentMap(), record: record,
             headers: ObjectHeaders(), contentChange: 1)
         let file = context.files.enter(attributes.inode) {
             WritableFile(inode: attributes.inode, context: context, state: state)
@@ -91,7 +95,7 @@ extension Writing {
                 entry: entry(attributes), open: OpenAnswer(handle: number, keepCache: true)))
         if !isTaken {
             // Interrupted: the kernel never saw the inode, and will not close the handle.
-            context.handles.remove(number)?.close()
+            abandon(number)
             namespace.forget(inode: file.inode, count: 1)
         }
         context.files.leave(file)
@@ -180,9 +184,12 @@ extension Writing {
                     metadata: AttributeHeaders.metadata(
                         kind: .symbolicLink, permissions: 0o777, uid: caller.uid, gid: caller.gid,
                         modified: record.modified))
+                let removed = context.removed.take(key)
                 let request = PutRequest(
-                    key: key, body: BytesBody(target), headers: headers, condition: .absent)
+                    key: key, body: BytesBody(target), headers: headers,
+                    condition: removed == nil ? .absent : .none)
                 put(request, "symlink") { [self] result in
+                    replaced(removed, isReplaced: (try? result.get()) != nil)
                     finish(result, parent, name, record, key, headers, reply)
                 }
             }
@@ -224,7 +231,8 @@ extension Writing {
         _ request: PutRequest, _ operation: String,
         then: @escaping @Sendable (Result<WrittenObject, WriteFailure>) -> Void
     ) {
-        context.checked(request.condition, request.key) { [self] refusal in
+        let isHonoured = store.capabilities.conditionalPut != false
+        context.checked(request.condition, request.key, isHonoured: isHonoured) { [self] refusal in
             if let refusal { return then(.failure(refusal)) }
             store.put(request) { [context] result in
                 let result = result.mapError {
@@ -260,6 +268,16 @@ extension Writing {
             kind: kind, size: size, modified: time, changed: time,
             permissions: permissions & 0o7777,
             uid: caller.uid, gid: caller.gid)
+    }
+
+    /// What a removed object was taken for has come about, or has not.
+    func replaced(_ removed: RemovedObject?, isReplaced: Bool) {
+        guard let removed else { return }
+        if !isReplaced {
+            context.removed.add(removed)
+        } else if let id = removed.journalID {
+            context.records.ended(id)
+        }
     }
 
     enum NameState {

@@ -63,48 +63,68 @@ extension Writing {
             context.files.leave(file)
         }
         file.gate.enter { [self] leave in
-            file.dropStream { [self] in
-                let (published, needsBase) = file.locked { ($0.published, $0.needsBase) }
-                let isOpen = context.handles.count(of: file.inode) > 0
-                guard let published, !(isOpen && needsBase) else {
-                    file.locked { $0.isRemoved = true }
-                    file.forgetRecord()
-                    namespace.remove(parent: parent, name: name)
-                    if published == nil {
-                        namespace.settle(parent: parent, name: name)
-                    } else {
-                        deleteAtEnd(file)
-                    }
-                    keeper.lostName(parent)
-                    return end(nil, leave)
-                }
-                deleter.delete(
-                    published.key,
-                    answered: { [self] failure in
-                        if failure == nil {
-                            file.locked { $0.isRemoved = true }
-                            file.forgetRecord()
-                            namespace.remove(parent: parent, name: name)
-                            keeper.lostName(parent)
-                        }
-                        end(failure, leave)
-                    },
-                    settled: { [self] failure in
-                        settle(parent, name, failure)
-                    })
+            let isOpen = context.handles.count(of: file.inode) > 0
+            // Whoever has it open needs the bytes that are only in an unfinished upload.
+            guard isOpen, file.locked({ $0.upload != nil && $0.extents.contains([.sent]) }) else {
+                return remove(file, parent, name) { end($0, leave) }
+            }
+            file.publishInside(attributes: false) { [self] failure in
+                if let failure { return end(failure, leave) }
+                remove(file, parent, name) { end($0, leave) }
             }
         }
     }
 
+    /// Removes a file inside its gate.
+    private func remove(
+        _ file: WritableFile, _ parent: InodeNumber, _ name: [UInt8],
+        then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        let (published, needsBase) = file.locked { ($0.published, $0.needsBase) }
+        let isOpen = context.handles.count(of: file.inode) > 0
+        // The stream is given up only when nothing can refuse the removal any more.
+        let removed: @Sendable () -> Void = { [self] in
+            file.locked { $0.isRemoved = true }
+            file.forgetRecord()
+            namespace.remove(parent: parent, name: name)
+        }
+        guard let published, !(isOpen && needsBase) else {
+            removed()
+            if let published {
+                deleteAtEnd(file, published, parent, name)
+            } else {
+                namespace.settle(parent: parent, name: name)
+            }
+            keeper.lostName(parent)
+            return file.dropStream { then(nil) }
+        }
+        deleter.delete(
+            published.key,
+            answered: { [self] failure in
+                if let failure { return then(failure) }
+                removed()
+                let replaced = file.locked { state in
+                    defer { state.replacedRecord = nil }
+                    return state.replacedRecord
+                }
+                if let replaced { context.records.ended(replaced) }
+                keeper.lostName(parent)
+                file.dropStream { then(nil) }
+            },
+            settled: { [self] failure in
+                settle(parent, name, failure)
+            })
+    }
+
     /// The object of a removed file goes with the file's last handle, or at the next mount.
-    private func deleteAtEnd(_ file: WritableFile) {
-        guard let version = file.locked({ $0.published }) else { return }
+    private func deleteAtEnd(
+        _ file: WritableFile, _ version: ObjectVersion, _ parent: InodeNumber, _ name: [UInt8]
+    ) {
         let id = context.records.put(
             .deleteVersion(key: version.key.bytes, etag: version.etag.text))
-        file.locked { state in
-            state.deletesAtEnd = true
-            state.journalID = id
-        }
+        context.removed.add(
+            RemovedObject(version: version, journalID: id, parent: parent, name: name))
+        file.locked { $0.deletesAtEnd = true }
     }
 
     /// A file that is open for reading: its readers need the object, which is deleted with the last
@@ -124,26 +144,34 @@ extension Writing {
 
     /// The last handle of a removed file was closed.
     func lastClosed(_ file: WritableFile) {
-        let (key, journalID) = file.locked { state in
+        let version = file.locked { state in
             defer { state.deletesAtEnd = false }
-            return (state.deletesAtEnd ? state.published?.key : nil, state.journalID)
+            return state.deletesAtEnd ? state.published : nil
         }
-        guard let key else { return }
-        _ = context.files.enter(file.inode)
-        // Another file may have the name by now: then its object is not ours to delete.
-        let version = file.locked { $0.published }
-        store.head(key) { [self] result in
-            guard case .success(let head) = result, head.etag == version?.etag else {
-                if let journalID { context.records.ended(journalID) }
-                return context.files.leave(file)
+        // Where another file has the name by now, the object is that one's.
+        guard let version, let object = context.removed.take(version.key, version.etag)
+        else { return }
+        let key = version.key
+        // Whoever makes the name again now writes after the deletion, not before it.
+        deleter.hold(key)
+        let end: @Sendable (StoreError?) -> Void = { [self] error in
+            if let error {
+                // Its record stays: the next mount deletes it.
+                context.report(WriteFailure(error), "unlink", key)
+            } else {
+                if let id = object.journalID { context.records.ended(id) }
+                namespace.settleRemoval(parent: object.parent, name: object.name)
             }
-            store.delete(key) { [self] result in
-                if case .failure(let error) = result {
-                    context.report(WriteFailure(error), "unlink", key)
-                } else if let journalID {
-                    context.records.ended(journalID)
+            deleter.release(key)
+        }
+        store.head(key) { [self] result in
+            switch result {
+            case .success(let head) where head.etag == version.etag:
+                store.delete(key) { result in
+                    if case .failure(let error) = result { end(error) } else { end(nil) }
                 }
-                context.files.leave(file)
+            case .failure(let error) where error.kind != .notFound: end(error)
+            default: end(nil)
             }
         }
     }
@@ -199,18 +227,24 @@ extension Writing {
         else { return then(.failure(.stale)) }
         guard !contents.hasLocalNames else { return then(.failure(.notEmpty)) }
         deleter.flush { [self] in
-            store.list(ListRequest(prefix: prefix.bytes, maxKeys: 2)) { [self] result in
+            let isExact = context.removed.isEmpty
+            let request = ListRequest(prefix: prefix.bytes, maxKeys: isExact ? 2 : 1000)
+            store.list(request) { [self] result in
                 switch result {
                 case .failure(let error):
                     let failure = WriteFailure(error)
                     context.report(failure, "rmdir", prefix)
                     then(.failure(failure.errno))
                 case .success(let page):
-                    let others = page.objects.contains { $0.key != prefix }
+                    // Objects of removed files that are still open are in no directory.
+                    let others = page.objects.contains {
+                        $0.key != prefix && !context.removed.contains($0.key)
+                    }
                     guard !others, page.commonPrefixes.isEmpty else {
                         return then(.failure(.notEmpty))
                     }
-                    then(.success(page.objects.isEmpty ? nil : prefix))
+                    let isMarked = page.objects.contains { $0.key == prefix }
+                    then(.success(isMarked ? prefix : nil))
                 }
             }
         }

@@ -69,8 +69,8 @@ extension Writing {
                 switch result {
                 case .failure(let errno): reply.fail(errno)
                 case .success(let file):
-                    file.gate.enter { [self] leave in
-                        renameInside(file, renaming) { [self] failure in
+                    inGates(file, renaming.target.inode) { [self] target, leave in
+                        renameInside(file, target, renaming) { [self] failure in
                             leave()
                             reply.answer(failure)
                             context.files.leave(file)
@@ -81,33 +81,88 @@ extension Writing {
         }
     }
 
-    /// Renames a file inside its gate.
+    /// Enters the gates of a file and of the one it replaces, if that is being changed: what is
+    /// published of it must not arrive after the copy. By inode, so that two renames never wait for
+    /// each other.
+    private func inGates(
+        _ file: WritableFile, _ other: InodeNumber?,
+        then: @escaping @Sendable (WritableFile?, @escaping @Sendable () -> Void) -> Void
+    ) {
+        guard let other = other.flatMap({ context.files.enter($0) }) else {
+            return file.gate.enter { leave in then(nil, leave) }
+        }
+        let (first, second) = file.inode < other.inode ? (file, other) : (other, file)
+        first.gate.enter { [context] leaveFirst in
+            second.gate.enter { leaveSecond in
+                then(other) {
+                    leaveSecond()
+                    leaveFirst()
+                    context.files.leave(other)
+                }
+            }
+        }
+    }
+
+    /// Renames a file inside its gate, and inside that of the file it replaces.
     private func renameInside(
-        _ file: WritableFile, _ renaming: Renaming,
+        _ file: WritableFile, _ target: WritableFile?, _ renaming: Renaming,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        let (isUnpublished, hasStream) = file.locked { ($0.published == nil, $0.upload != nil) }
-        if isUnpublished, !hasStream {
-            let moved = move(renaming)
-            if moved == nil {
-                let isKept = file.locked { state in
-                    state.key = renaming.key
-                    state.isExclusive = renaming.noReplace
-                    // The type goes by the name.
-                    state.headers?.contentType = nil
-                    return state.journalID != nil
-                }
-                if isKept, let problem = file.keep() { return then(problem) }
-                namespace.settleRemoval(parent: renaming.parent, name: renaming.name)
-                keeper.lostName(renaming.parent)
-            }
-            return then(moved)
+        let end: @Sendable (WriteFailure?) -> Void = { failure in
+            guard failure == nil, let target else { return then(failure) }
+            // Nothing of what was replaced is published any more; its handles live on.
+            target.forgetRecord()
+            target.dropStream { then(nil) }
         }
+        let (isUnpublished, hasStream) = file.locked { ($0.published == nil, $0.upload != nil) }
+        if isUnpublished, !hasStream { return end(renameUnpublished(file, target, renaming)) }
         // What was written so far goes with the old name's object.
         file.publishInside(attributes: false) { [self] failure in
             if let failure { return then(failure) }
-            copy(file, renaming, then: then)
+            let removed = context.removed.take(renaming.key)
+            copy(file, renaming) { [self] failure in
+                replaced(removed, isReplaced: failure == nil)
+                end(failure)
+            }
         }
+    }
+
+    /// Nothing of the file is in the bucket: only its name changes.
+    private func renameUnpublished(
+        _ file: WritableFile, _ target: WritableFile?, _ renaming: Renaming
+    ) -> WriteFailure? {
+        let removed = context.removed.take(renaming.key)
+        // The object that has the new name is this file's to replace, or to delete.
+        let replaced =
+            target?.locked { $0.published } ?? renaming.target.version ?? removed?.version
+        let old = file.locked { state in
+            let old = (state.key, state.isExclusive, state.headers?.contentType)
+            state.key = renaming.key
+            state.isExclusive = renaming.noReplace && replaced == nil
+            state.published = replaced
+            state.replacedRecord = removed?.journalID
+            // The type goes by the name.
+            state.headers?.contentType = nil
+            return old
+        }
+        // First the record: a crash in between finds either file under the new name.
+        let isKept = file.locked { $0.journalID != nil }
+        let problem = (isKept ? file.keep() : nil) ?? move(renaming)
+        guard let problem else {
+            namespace.settleRemoval(parent: renaming.parent, name: renaming.name)
+            keeper.lostName(renaming.parent)
+            return nil
+        }
+        file.locked { state in
+            state.key = old.0
+            state.isExclusive = old.1
+            state.headers?.contentType = old.2
+            state.published = nil
+            state.replacedRecord = nil
+        }
+        if let removed { context.removed.add(removed) }
+        if isKept { _ = file.keep() }
+        return problem
     }
 
     private func copy(
@@ -209,9 +264,20 @@ extension Writing {
             keeper.forget(renaming.newParent)
             if let replaced = moved.replaced, let file = context.files.enter(replaced) {
                 file.locked { $0.isRemoved = true }
+                file.forgetRecord()
                 context.files.leave(file)
             }
             return nil
+        }
+    }
+}
+
+extension Occupant {
+    /// The version in the bucket, where there is one.
+    fileprivate var version: ObjectVersion? {
+        switch self {
+        case .file(_, let version), .symbolicLink(_, let version): version
+        case .none, .directory: nil
         }
     }
 }

@@ -105,8 +105,15 @@ final class Writing: Sendable {
             OpenFile(inode: file.inode, flags: flags, reader: nil))
         // The kernel's pages are right: it saw every write.
         let isTaken = reply.succeed(OpenAnswer(handle: number, keepCache: true))
-        if !isTaken { context.handles.remove(number)?.close() }
+        if !isTaken { abandon(number) }
         context.files.leave(file)
+    }
+
+    /// A handle that nobody got, as the application was interrupted: nobody will close it.
+    func abandon(_ number: HandleNumber) {
+        guard let open = context.handles.remove(number) else { return }
+        open.close()
+        closed(open)
     }
 
     /// A handle was closed.
@@ -132,7 +139,10 @@ final class Writing: Sendable {
         }
     }
 
-    private func keepFailed(_ file: WritableFile) {
+    /// Keeps what could not be published on the local disk until somebody decides.
+    func keepFailed(
+        _ file: WritableFile, then: @escaping @Sendable () -> Void = {}
+    ) {
         _ = context.files.enter(file.inode)
         context.scheduler.run { [context] in
             let (key, failure) = file.locked { ($0.key, $0.failure) }
@@ -143,6 +153,7 @@ final class Writing: Sendable {
                     "\(key) is not in the bucket, its bytes are kept: see 'pail pending'")
             }
             context.files.leave(file)
+            then()
         }
     }
 
@@ -155,6 +166,11 @@ final class Writing: Sendable {
             return
         }
         guard file.locked({ $0.hasNewContent && !$0.isRemoved }) else { return then(nil) }
+        // Parts that are only in an unfinished upload would be lost with it: no promise without them.
+        guard !file.locked({ $0.extents.contains([.sent]) }) else {
+            file.publish(attributes: false, then: then)
+            return
+        }
         context.scheduler.run { [self] in
             let failure = file.keep()
             if failure == nil { publishBehind(file) }
@@ -198,13 +214,17 @@ final class Writing: Sendable {
                 let left = SendableBox(files.count)
                 guard !files.isEmpty else { return then([]) }
                 for file in files {
-                    file.publish(attributes: true) { failure in
-                        if let failure { failures.update { $0.append(failure) } }
+                    let end: @Sendable () -> Void = {
                         let isLast = left.update { left in
                             left -= 1
                             return left == 0
                         }
                         if isLast { then(failures.value) }
+                    }
+                    file.publish(attributes: true) { [self] failure in
+                        guard let failure else { return end() }
+                        failures.update { $0.append(failure) }
+                        keepFailed(file, then: end)
                     }
                 }
             }

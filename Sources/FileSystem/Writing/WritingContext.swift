@@ -20,6 +20,8 @@ final class WritingContext: Sendable {
     let handles: HandleTable
     let records: UploadRecords
     let deleter: Deleter
+    let room: StagingRoom
+    let removed = RemovedObjects()
     let logger: Logger
     var scheduler: any Scheduler { read.scheduler }
 
@@ -42,6 +44,7 @@ final class WritingContext: Sendable {
         records = UploadRecords(journal: staging.journal, logger: logger)
         deleter = Deleter(
             store: store, scheduler: read.scheduler, slots: slots, records: records, logger: logger)
+        room = StagingRoom(staging: staging, scheduler: read.scheduler)
     }
 
     /// Wall-clock time in nanoseconds since 1970.
@@ -85,20 +88,22 @@ extension WritingContext {
 
     /// Prepares a write of a key: deletes of it that are under way end first, and a condition that the
     /// server would not look at is asked about. Refuses with a reason.
+    ///
+    /// - Parameter isHonoured: the server looks at the condition of this kind of write.
     func checked(
-        _ condition: WriteCondition, _ key: ObjectKey,
+        _ condition: WriteCondition, _ key: ObjectKey, isHonoured: Bool,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        deleter.whenFree(key) { [self] in check(condition, key, then: then) }
+        deleter.whenFree(key) { [self] in
+            guard condition != .none, !isHonoured else { return then(nil) }
+            check(condition, key, then: then)
+        }
     }
 
     private func check(
         _ condition: WriteCondition, _ key: ObjectKey,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        guard condition != .none, store.capabilities.conditionalPut == false else {
-            return then(nil)
-        }
         store.head(key) { result in
             let found: ETag?
             switch result {

@@ -3,6 +3,13 @@
 // An invalidation waits in the kernel for pages and directories that requests of ours hold; sent from
 // a thread that answers requests, or under a lock, it would deadlock. So callers only queue.
 //
+// THE RULE: no answer to the kernel may wait, however indirectly, for this thread. An invalidated inode
+// waits for its pages: those being read or written through wait for our answers to READ and WRITE, and
+// dirty ones (of a shared mapping) are first written to us. An invalidated name waits for the lock of
+// its directory, which create, unlink, rename and lookup hold until we answer. So whoever answers only
+// queues here, and nothing that an answer needs (memory, an upload's turn, a handle's end) may be given
+// back only by a `run`. While one such wait lasts, what is queued behind it is late, never lost.
+//
 // Duplicates fold together: one pending range per inode, one pending invalidation per name. Inodes are
 // bounded by what the kernel knows; names are bounded by `nameLimit`, beyond which the oldest half is
 // dropped (its timeouts heal it) and said once.

@@ -44,8 +44,9 @@ enum Answers {
             var info = fuse_file_info()
             info.fh = answer.handle
             info.keep_cache = answer.keepCache ? 1 : 0
-            // Nothing was written through such a handle, so its close need not wait for a flush.
-            info.noflush = Int32(request.size) & O_ACCMODE == O_RDONLY ? 1 : 0
+            // Nothing was written through such a handle, so its close need not wait for a flush;
+            // but O_TRUNC empties a file also when it is opened for reading only.
+            info.noflush = Int32(request.size) & (O_ACCMODE | O_TRUNC) == O_RDONLY ? 1 : 0
             if unsafe fuse_reply_open(request.raw, &info) != 0 { lateOpen(request, answer) }
         case .failure(let errno):
             unsafe fuse_reply_err(request.raw, errno.rawValue)
@@ -148,7 +149,7 @@ enum Answers {
         extendedAttribute(request, result.map { $0.reduce(into: []) { $0 += $1 + [0] } })
     }
 
-    /// `size` of the request holds the open's flags.
+    /// The entry and the open file. Closing it always flushes: the file is new.
     @Sendable static func create(_ request: Request, _ result: Result<CreateAnswer, Errno>) {
         switch result {
         case .success(let answer):

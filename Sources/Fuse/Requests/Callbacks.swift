@@ -14,8 +14,9 @@ func makeCallbacks() -> fuse_lowlevel_ops {
     var table = fuse_lowlevel_ops()
     unsafe table.`init` = { userdata, connection in
         guard let userdata = unsafe userdata, let connection = unsafe connection else { return }
-        unsafe negotiate(&connection.pointee)
-        unsafe Unmanaged<SessionCore>.fromOpaque(userdata).takeUnretainedValue().greeted()
+        let extraFlags = unsafe negotiate(&connection.pointee)
+        unsafe Unmanaged<SessionCore>.fromOpaque(userdata).takeUnretainedValue()
+            .greeted(extraFlags)
     }
     addNameCallbacks(&table)
     addFileCallbacks(&table)
@@ -79,7 +80,10 @@ private func addFileCallbacks(_ table: inout fuse_lowlevel_ops) {
         let flags = unsafe info?.pointee.flags ?? 0
         let request = unsafe Request(raw!, core, size: Int(flags), inode: inode)
         let reply = Reply<OpenAnswer>(
-            late: { Answers.lateOpen(request, $0) }, { request.deliver($0, Answers.open) })
+            late: {
+                Answers.lateOpen(request, $0)
+                if flags & O_TRUNC != 0 { LateChanges.forget(request, inode, 0, 0) }
+            }, { request.deliver($0, Answers.open) })
         operations.open(inode: inode, flags: flags, reply: reply)
         request.settle(reply)
     }

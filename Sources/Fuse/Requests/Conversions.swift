@@ -18,13 +18,14 @@ extension FileAttributes {
             case .symbolicLink: 0o120000
             case .unknown: 0
             }
-        status.st_mode = type | mode_t(permissions & 0o7777)
+        // A symbolic link's own permissions mean nothing and are shown as 0777 (symlink(7)).
+        status.st_mode = type | (kind == .symbolicLink ? 0o777 : mode_t(permissions & 0o7777))
         status.st_nlink = nlink_t(linkCount)
         status.st_uid = uid
         status.st_gid = gid
         status.st_size = Int(size)
         status.st_blksize = blksize_t(blockSize)
-        status.st_blocks = blkcnt_t((size + 511) / 512)
+        status.st_blocks = blkcnt_t(size / 512 + (size % 512 > 0 ? 1 : 0))
         status.st_atim = Self.time(modified)
         status.st_mtim = Self.time(modified)
         status.st_ctim = Self.time(changed)
@@ -90,10 +91,13 @@ extension AttributeChanges {
     /// What setattr(FUSE) asks for, by `FUSE_SET_ATTR_*`. The change time is the file system's own.
     init(_ status: stat, _ wanted: Int32) {
         func has(_ flag: Int32) -> Bool { wanted & flag != 0 }
+        // Nanoseconds reach from 1677 to 2262; times beyond are taken for the nearest within.
         func time(_ time: timespec) -> Int64 {
-            let (seconds, isOver) = Int64(time.tv_sec).multipliedReportingOverflow(
+            let limit: Int64 = time.tv_sec < 0 ? .min : .max
+            let (seconds, isFar) = Int64(time.tv_sec).multipliedReportingOverflow(
                 by: 1_000_000_000)
-            return isOver ? (time.tv_sec < 0 ? .min : .max) : seconds + Int64(time.tv_nsec)
+            let (sum, isOver) = seconds.addingReportingOverflow(Int64(time.tv_nsec))
+            return isFar || isOver ? limit : sum
         }
         self.init(
             permissions: has(FUSE_SET_ATTR_MODE) ? UInt16(status.st_mode & 0o7777) : nil,

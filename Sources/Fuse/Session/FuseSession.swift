@@ -74,6 +74,7 @@ public final class FuseSession: KernelNotifier {
             throw .mountFailed(
                 mountpoint: options.mountpoint, Errno(rawValue: number), LibraryLog.takeLast())
         }
+        if !Handshake.install(session) { logger.debug("libfuse takes no functions for its device") }
         let device = MountTable.current().entry(at: options.mountpoint)?.device
         state.withLock { state in
             state.phase = .mounted

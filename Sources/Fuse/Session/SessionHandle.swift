@@ -51,6 +51,8 @@ final class SessionCore: @unchecked Sendable {
     let pages = PageMemory()
     /// Requests that left their callback unanswered.
     let parked = Atomic<Int>(0)
+    /// Flags for the answer of INIT that is about to be written; 0 otherwise. See Handshake.
+    let extraFlags = Atomic<UInt32>(0)
     /// Set before the loop starts, cleared after it ended and the notifier stopped.
     var operations: (any FileOperations)?
     /// Set once, right after libfuse made it.
@@ -63,7 +65,12 @@ final class SessionCore: @unchecked Sendable {
     init(logger: Logger) { notifier = Notifier(logger: logger) }
 
     /// The kernel has said INIT; every request from now on is served.
-    func greeted() { whenGreeted?() }
+    ///
+    /// - Parameter flags: what `Handshake` adds to the answer, which libfuse writes next.
+    func greeted(_ flags: UInt32) {
+        extraFlags.store(flags, ordering: .relaxed)
+        whenGreeted?()
+    }
 
     @inline(__always)
     func sawRequest() {

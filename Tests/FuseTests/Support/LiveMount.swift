@@ -16,7 +16,8 @@ final class LiveMount: Sendable {
     private let ended = DispatchSemaphore(value: 0)
 
     init(
-        _ fileSystem: any FileOperations, name: String = "mount", threads: Int = 16,
+        _ fileSystem: any FileOperations, name: String = "mount", readOnly: Bool = true,
+        allowOther: Bool = false, threads: Int = 16,
         extra: [String] = [], readAheadKiB: Int = 1024
     ) throws {
         let root = ProcessInfo.processInfo.environment["PAIL_TEST_ROOT"] ?? NSTemporaryDirectory()
@@ -26,8 +27,9 @@ final class LiveMount: Sendable {
         path = directory.path
         session = try FuseSession(
             options: MountOptions(
-                mountpoint: path, source: "bucket:/a,b c\\d", maxThreads: threads,
-                readAheadKiB: readAheadKiB, extra: extra),
+                mountpoint: path, source: "bucket:/a,b c\\d", readOnly: readOnly,
+                allowOther: allowOther, maxThreads: threads, readAheadKiB: readAheadKiB,
+                extra: extra),
             logger: Logger(label: "test"))
         try session.mount()
         let serving = DispatchSemaphore(value: 0)
