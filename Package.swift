@@ -139,7 +139,7 @@ let package = Package(
             name: "SimulationTests",
             dependencies: [
                 "Simulation", "FileSystem", "Operations", "Buffers", "S3", "BlockStore",
-                "Scheduling",
+                "Scheduling", "CPlatform",
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),

@@ -29,6 +29,14 @@ public final class CrashPoints: Sendable {
     /// Where it died, for messages.
     public var place: String? { state.withLock { $0.place } }
 
+    /// The process dies at the n-th point from now on (the next is 1).
+    public func crash(after number: Int) {
+        state.withLock { $0.crashAt = $0.passed + number }
+    }
+
+    /// Nobody dies of what was planned.
+    public func spare() { state.withLock { $0.crashAt = nil } }
+
     /// Passes a point.
     ///
     /// - Returns: false when the process is dead (also when it dies right here): nothing must be done.

@@ -82,11 +82,11 @@ struct UploadTable: Sendable {
         guard !parts.isEmpty, parts.count <= UploadLimits.parts else {
             throw Refusal(.other, "MalformedXML")
         }
+        for (one, next) in zip(parts, parts.dropFirst()) where one.number >= next.number {
+            throw Refusal(.other, "InvalidPartOrder")
+        }
         var bytes: [UInt8] = []
         for (index, part) in parts.enumerated() {
-            if index > 0, parts[index - 1].number >= part.number {
-                throw Refusal(.other, "InvalidPartOrder")
-            }
             guard let mine = known.parts[part.number], mine.etag == part.etag else {
                 throw Refusal(.other, "InvalidPart")
             }
