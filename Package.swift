@@ -146,7 +146,7 @@ let package = Package(
         .testTarget(
             name: "PailTests",
             dependencies: [
-                "pail", "ContentTypes", .product(name: "Logging", package: "swift-log"),
+                "pail", "ContentTypes", "S3", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
         // Real kernel, real servers: run by scripts/test, which builds pail first.
