@@ -199,7 +199,8 @@ extension MountConfiguration {
                 throw Complaint("--tag '\(shown)' begins with aws:, which is Amazon's own")
             }
             guard tag.name.unicodeScalars.count <= 128, tag.value.unicodeScalars.count <= 256 else {
-                throw Complaint("--tag '\(shown)' is longer than 128 letters, or its value than 256")
+                throw Complaint(
+                    "--tag '\(shown)' is longer than 128 letters, or its value than 256")
             }
             guard (tag.name + tag.value).unicodeScalars.allSatisfy(isTagLetter) else {
                 throw Complaint(

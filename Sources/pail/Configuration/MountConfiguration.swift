@@ -101,4 +101,18 @@ struct MountConfiguration: Hashable, Sendable {
         }
         return surroundings.home.map { $0 + "/.cache/pail" }
     }
+
+    /// Where the control sockets of a user's mounts may be, the likeliest first. A daemon makes the
+    /// first.
+    static func controlDirectories(_ surroundings: Surroundings, of owner: UInt32) -> [String] {
+        if owner == 0 { return ["/run/pail"] }
+        let isOwn = owner == surroundings.uid
+        let runtime = isOwn ? surroundings.variable("XDG_RUNTIME_DIR") : "/run/user/\(owner)"
+        let home = isOwn ? surroundings.home : surroundings.accounts.home(owner)
+        let cache = isOwn ? defaultCacheDirectory(surroundings) : home.map { $0 + "/.cache/pail" }
+        return [
+            runtime.flatMap { $0.hasPrefix("/") ? $0 + "/pail" : nil },
+            cache.map { $0 + "/control" },
+        ].compactMap { $0 }
+    }
 }
