@@ -2,7 +2,7 @@
 // others from the published version it builds on. Never overwrites, never leaves half a file, never
 // leaves the directory it was given.
 //
-// Runs inside the file's gate with all bytes frozen, so that the copy is of one moment.
+// All bytes are frozen meanwhile, so that the copy is of one moment; an upload under way goes on.
 
 import BlockStore
 import Buffers
@@ -72,96 +72,61 @@ final class PendingCopy: Sendable {
 
     /// Copies; takes the local file away again if it fails.
     func run(then: @escaping @Sendable (WriteFailure?) -> Void) {
-        file.gate.enter { [self] leave in
-            file.locked { $0.frozen.append(FileState.everything) }
-            file.context.scheduler.run { [self] in
-                copy { [self] failure in
-                    file.thaw(FileState.everything)
-                    let problem = failure ?? finish()
-                    if problem != nil {
-                        unsafe unlinkat(folder, name.map { CChar(bitPattern: $0) } + [0], 0)
-                    }
-                    leave()
-                    then(problem)
-                }
+        file.locked { $0.frozen.append(FileState.everything) }
+        copy { [self] failure in
+            file.thaw(FileState.everything)
+            let problem = failure ?? finish()
+            if problem != nil {
+                unsafe unlinkat(folder, name.map { CChar(bitPattern: $0) } + [0], 0)
             }
+            then(problem)
         }
     }
 
     private func copy(then: @escaping @Sendable (WriteFailure?) -> Void) {
-        let (extents, base) = file.locked { ($0.extents.extents(in: 0..<$0.size), $0.base) }
+        let extents = file.locked { $0.extents.extents(in: 0..<$0.size) }
         if extents.contains(where: { $0.source == .sent }) {
             return then(
                 WriteFailure(
                     errno: .busy,
                     reason: "a part of it is in an unfinished upload; finish that with --retry"))
         }
+        // Cut where the source changes, so that no piece is first completed in the staging area.
         let pieces = extents.filter { $0.source != .hole }.flatMap { extent in
             stride(
                 from: extent.range.lowerBound, to: extent.range.upperBound, by: Int(Self.piece)
-            ).map { start in
-                ExtentMap.Extent(
-                    range: start..<min(start + Self.piece, extent.range.upperBound),
-                    source: extent.source)
-            }
+            ).map { $0..<min($0 + Self.piece, extent.range.upperBound) }
         }
-        guard let base, extents.contains(where: { $0.source == .base }) else {
-            return copy(pieces[...], nil, FailureBox(), then: then)
-        }
-        let failure = FailureBox()
-        let reader = FileHandle(
-            inode: file.inode, content: file.context.read.contents.open(base),
-            context: file.context.read, onFailure: { failure.set($0) })
-        copy(pieces[...], reader, failure) { problem in
-            reader.close()
+        let handle = OpenFile(inode: file.inode, flags: O_RDONLY, reader: nil)
+        copy(pieces[...], handle) { problem in
+            handle.close()
             then(problem)
         }
     }
 
     private func copy(
-        _ pieces: ArraySlice<ExtentMap.Extent>, _ reader: FileHandle?, _ failure: FailureBox,
+        _ pieces: ArraySlice<Range<Int64>>, _ handle: OpenFile,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        var pieces = pieces
-        while let piece = pieces.first, piece.source != .base {
-            if let problem = copyStaged(piece.range) { return then(problem) }
-            pieces.removeFirst()
-        }
-        guard let piece = pieces.first?.range, let reader else { return then(nil) }
-        let rest = pieces.dropFirst()
+        guard let piece = pieces.first else { return then(nil) }
         let reply = Reply<ReadAnswer> { [self] result in
             switch result {
             case .failure(let errno):
-                then(
-                    failure.value.map { WriteFailure($0) }
-                        ?? WriteFailure(errno: errno, reason: "reading the older version failed"))
+                then(WriteFailure(errno: errno, reason: "cannot read it: \(errno)"))
             case .success(let answer):
                 // Never deeper on this stack, and writing may wait for the disk.
                 file.context.scheduler.run { [self] in
                     if let problem = write(answer, at: piece) { return then(problem) }
-                    copy(rest, reader, failure, then: then)
+                    copy(pieces.dropFirst(), handle, then: then)
                 }
             }
         }
-        reader.read(offset: piece.lowerBound, size: piece.count, reply: reply)
-    }
-
-    private func copyStaged(_ range: Range<Int64>) -> WriteFailure? {
-        guard let staged = file.locked({ $0.staged }) else { return nil }
-        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: range.count, alignment: 16)
-        defer { unsafe memory.deallocate() }
-        do throws(StagingError) {
-            try unsafe staged.read(at: range.lowerBound, into: memory)
-        } catch {
-            return WriteFailure(error)
-        }
-        return failure(
-            unsafe pail_pwrite_all(target, memory.baseAddress, memory.count, range.lowerBound))
+        file.read(offset: piece.lowerBound, size: piece.count, by: handle, reply: reply)
     }
 
     private func write(_ answer: ReadAnswer, at range: Range<Int64>) -> WriteFailure? {
         guard answer.count == range.count else {
-            return WriteFailure(errno: .stale, reason: "the older version is shorter than it was")
+            return WriteFailure(errno: .stale, reason: "it has become shorter meanwhile")
         }
         var offset = range.lowerBound
         for piece in answer.pieces {

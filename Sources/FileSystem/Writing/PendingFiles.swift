@@ -14,7 +14,7 @@ public struct PendingFile: Sendable, Equatable {
     public enum State: String, Sendable {
         /// A program has it open.
         case open
-        /// It will be published.
+        /// It will be published; with a problem, that was tried and will be again.
         case waiting
         /// Publishing failed; somebody has to decide.
         case failed
@@ -68,10 +68,14 @@ struct PendingFiles: Sendable {
         return file.locked { state in
             guard state.isDirty else { return nil }
             let problem = state.failure?.reason ?? state.problem
+            let isTriedAgain =
+                context.configuration.isWriteBack && file.inode != 0
+                && state.failure?.cause?.isWorthTryingLater == true
             return PendingFile(
                 id: id, path: Self.path(state.key.bytes.dropFirst(prefix)), key: state.key.bytes,
                 size: state.size,
-                state: isOpen ? .open : problem == nil ? .waiting : .failed, problem: problem,
+                state: isOpen ? .open : problem == nil || isTriedAgain ? .waiting : .failed,
+                problem: problem,
                 since: state.waitsSince)
         }
     }

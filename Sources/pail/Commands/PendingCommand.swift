@@ -92,7 +92,7 @@ struct PendingCommand: ParsableCommand {
     ) throws(CommandFailure) -> [ControlFile] {
         if files.isEmpty {
             let isAction = retry || save != nil
-            return isAction && !all ? listed.filter { $0.state == "failed" } : listed
+            return isAction && !all ? listed.filter { $0.problem != nil } : listed
         }
         var chosen: [ControlFile] = []
         for name in files {
@@ -122,7 +122,11 @@ struct PendingCommand: ParsableCommand {
                 "pail: \(PendingReport.name(file)): "
                     + Escaping.line(answer.problems?.first ?? "not done"))
         }
-        guard failed > 0 else { return }
+        guard failed > 0 else {
+            let words = ["retry": "uploaded", "save": "saved", "discard": "discarded"]
+            Standard.output("\(files.count) \(words[command] ?? command)")
+            return
+        }
         throw CommandFailure("\(failed) of \(files.count) files: --\(command) failed", .temporary)
     }
 
