@@ -74,6 +74,7 @@ struct Recovery: Sendable {
         var state = FileState(pending)
         state.journalID = id
         state.waitsSince = pending.since
+        state.problem = pending.problem
         if let name = pending.staged {
             guard let staged = context.staging.file(named: name) else {
                 context.logger.error("\(state.key): its staged bytes are gone; nothing to publish")
