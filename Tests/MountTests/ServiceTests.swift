@@ -46,7 +46,7 @@ extension Mount {
             defer { chmod("/dev/fuse", device.st_mode & 0o777) }
             let bucket = try TestBucket()
             try bucket.put("a", text: "text")
-            let directory = try TemporaryDirectory("user")
+            let directory = try TemporaryDirectory("user", in: "/tmp")
             chmod(directory.path, 0o711)
             let point = try directory.makeDirectory("mnt")
             // Somebody else's build may not be his to enter.
