@@ -15,12 +15,14 @@ struct Recovery: Sendable {
     /// - Parameter published: called when all is done, or cannot be done now.
     func start(published: @escaping @Sendable () -> Void) {
         let records = context.records.all()
-        context.staging.removeOrphans(
-            keeping: Set(
-                records.compactMap {
-                    if case .pending(let file) = $0.record { file.staged } else { nil }
-                }
-            ))
+        if context.records.areAllKnown {
+            context.staging.removeOrphans(
+                keeping: Set(
+                    records.compactMap {
+                        if case .pending(let file) = $0.record { file.staged } else { nil }
+                    }
+                ))
+        }
         let removals = Countdown { publishAll(records, then: published) }
         for (id, record) in records {
             switch record {
