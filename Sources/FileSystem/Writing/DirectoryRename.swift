@@ -61,7 +61,9 @@ final class DirectoryRename: Sendable {
                 let files = context.files.all.filter { file in
                     file.locked { $0.isDirty && $0.key.bytes.starts(with: prefix.bytes) }
                 }
-                publish(files[...], then: then)
+                context.clear(where: { $0.bytes.starts(with: prefix.bytes) }) { [self] in
+                    publish(files[...], then: then)
+                }
             }
         }
     }

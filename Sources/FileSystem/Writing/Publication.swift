@@ -35,6 +35,11 @@ extension WritableFile {
     /// Publishes because bytes that left the staging area are needed again.
     func publishEarly(then: @escaping @Sendable (WriteFailure?) -> Void) {
         gate.enter { [self] leave in
+            guard locked({ !$0.isRemoved }) else {
+                leave()
+                return then(
+                    WriteFailure(errno: .stale, reason: "removed while it was being uploaded"))
+            }
             publishStream { failure in
                 leave()
                 then(failure)

@@ -64,47 +64,50 @@ extension Writing {
         }
         file.gate.enter { [self] leave in
             file.dropStream { [self] in
-                let (published, needsBase) = file.locked { ($0.published, $0.needsBase) }
-                let isOpen = context.handles.count(of: file.inode) > 0
-                guard let published, !(isOpen && needsBase) else {
-                    file.locked { $0.isRemoved = true }
-                    file.forgetRecord()
-                    namespace.remove(parent: parent, name: name)
-                    if published == nil {
-                        namespace.settle(parent: parent, name: name)
-                    } else {
-                        deleteAtEnd(file)
-                    }
-                    keeper.lostName(parent)
-                    return end(nil, leave)
+                guard context.handles.count(of: file.inode) > 0 else {
+                    return remove(file, isNeeded: false, parent, name) { end($0, leave) }
                 }
-                deleter.delete(
-                    published.key,
-                    answered: { [self] failure in
-                        if failure == nil {
-                            file.locked { $0.isRemoved = true }
-                            file.forgetRecord()
-                            namespace.remove(parent: parent, name: name)
-                            keeper.lostName(parent)
-                        }
-                        end(failure, leave)
-                    },
-                    settled: { [self] failure in
-                        settle(parent, name, failure)
-                    })
+                file.bringHome { [self] isHome in
+                    remove(file, isNeeded: !isHome, parent, name) { end($0, leave) }
+                }
             }
         }
     }
 
-    /// The object of a removed file goes with the file's last handle, or at the next mount.
-    private func deleteAtEnd(_ file: WritableFile) {
-        guard let version = file.locked({ $0.published }) else { return }
-        let id = context.records.put(
-            .deleteVersion(key: version.key.bytes, etag: version.etag.text))
-        file.locked { state in
-            state.deletesAtEnd = true
-            state.journalID = id
+    /// Removes a file's name and, unless open handles need it, its object. Inside the file's gate.
+    private func remove(
+        _ file: WritableFile, isNeeded: Bool, _ parent: InodeNumber, _ name: [UInt8],
+        then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
+        guard let published = file.locked({ $0.published }), !isNeeded else {
+            let isPublished = file.locked { state in
+                state.isRemoved = true
+                return state.published != nil
+            }
+            file.forgetRecord()
+            namespace.remove(parent: parent, name: name)
+            if isPublished {
+                context.linger(file, parent: parent, name: name)
+            } else {
+                namespace.settle(parent: parent, name: name)
+            }
+            keeper.lostName(parent)
+            return then(nil)
         }
+        deleter.delete(
+            published.key,
+            answered: { [self] failure in
+                if failure == nil {
+                    file.locked { $0.isRemoved = true }
+                    file.forgetRecord()
+                    namespace.remove(parent: parent, name: name)
+                    keeper.lostName(parent)
+                }
+                then(failure)
+            },
+            settled: { [self] failure in
+                settle(parent, name, failure)
+            })
     }
 
     /// A file that is open for reading: its readers need the object, which is deleted with the last
@@ -124,28 +127,9 @@ extension Writing {
 
     /// The last handle of a removed file was closed.
     func lastClosed(_ file: WritableFile) {
-        let (key, journalID) = file.locked { state in
-            defer { state.deletesAtEnd = false }
-            return (state.deletesAtEnd ? state.published?.key : nil, state.journalID)
-        }
-        guard let key else { return }
+        guard let key = file.locked({ $0.deletesAtEnd ? $0.published?.key : nil }) else { return }
         _ = context.files.enter(file.inode)
-        // Another file may have the name by now: then its object is not ours to delete.
-        let version = file.locked { $0.published }
-        store.head(key) { [self] result in
-            guard case .success(let head) = result, head.etag == version?.etag else {
-                if let journalID { context.records.ended(journalID) }
-                return context.files.leave(file)
-            }
-            store.delete(key) { [self] result in
-                if case .failure(let error) = result {
-                    context.report(WriteFailure(error), "unlink", key)
-                } else if let journalID {
-                    context.records.ended(journalID)
-                }
-                context.files.leave(file)
-            }
-        }
+        context.end(key) { [context] in context.files.leave(file) }
     }
 
     // MARK: Directories
@@ -198,7 +182,7 @@ extension Writing {
         guard let contents = namespace.contents(of: inode), let prefix = namespace.key(of: inode)
         else { return then(.failure(.stale)) }
         guard !contents.hasLocalNames else { return then(.failure(.notEmpty)) }
-        deleter.flush { [self] in
+        let askServer: @Sendable () -> Void = { [self] in
             store.list(ListRequest(prefix: prefix.bytes, maxKeys: 2)) { [self] result in
                 switch result {
                 case .failure(let error):
@@ -213,6 +197,9 @@ extension Writing {
                     then(.success(page.objects.isEmpty ? nil : prefix))
                 }
             }
+        }
+        deleter.flush { [context] in
+            context.clear(where: { $0.bytes.starts(with: prefix.bytes) }, then: askServer)
         }
     }
 }

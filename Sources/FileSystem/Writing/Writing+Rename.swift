@@ -69,14 +69,45 @@ extension Writing {
                 switch result {
                 case .failure(let errno): reply.fail(errno)
                 case .success(let file):
-                    file.gate.enter { [self] leave in
-                        renameInside(file, renaming) { [self] failure in
-                            leave()
-                            reply.answer(failure)
-                            context.files.leave(file)
+                    aside(renaming.target) { [self] leaveTarget in
+                        file.gate.enter { [self] leave in
+                            renameInside(file, renaming) { [self] failure in
+                                leave()
+                                leaveTarget(failure)
+                                reply.answer(failure)
+                                context.files.leave(file)
+                            }
                         }
                     }
                 }
+            }
+        }
+    }
+
+    /// Keeps for its open handles what a file is that a rename replaces, and keeps the file from being
+    /// published until `then`'s argument is called with how the rename ended.
+    private func aside(
+        _ target: Occupant,
+        then: @escaping @Sendable (@escaping @Sendable (WriteFailure?) -> Void) -> Void
+    ) {
+        guard let inode = target.inode,
+            context.files.find(inode) != nil || context.handles.count(of: inode) > 0
+        else { return then { _ in } }
+        enter(inode) { [self] result in
+            // What is gone already needs no keeping.
+            guard case .success(let file) = result else { return then { _ in } }
+            file.gate.enter { [self] leave in
+                let isAside: @Sendable (Bool) -> Void = { [self] _ in
+                    then { [self] failure in
+                        let end: @Sendable () -> Void = { [self] in
+                            leave()
+                            context.files.leave(file)
+                        }
+                        if failure == nil { file.dropStream(then: end) } else { end() }
+                    }
+                }
+                let isOpen = context.handles.count(of: inode) > 0
+                if isOpen { file.bringHome(then: isAside) } else { isAside(true) }
             }
         }
     }
@@ -209,6 +240,7 @@ extension Writing {
             keeper.forget(renaming.newParent)
             if let replaced = moved.replaced, let file = context.files.enter(replaced) {
                 file.locked { $0.isRemoved = true }
+                file.forgetRecord()
                 context.files.leave(file)
             }
             return nil

@@ -17,6 +17,8 @@ final class WritingContext: Sendable {
     let opened: OpenedVersions
     let slots: UploadSlots
     let files = WritingTable()
+    /// Removed files whose objects are still in the bucket, by key.
+    let lingering = SendableBox<[ObjectKey: LingeringFile]>([:])
     let handles: HandleTable
     let records: UploadRecords
     let deleter: Deleter
@@ -83,13 +85,15 @@ extension WritingContext {
         return isFreed
     }
 
-    /// Prepares a write of a key: deletes of it that are under way end first, and a condition that the
+    /// Prepares a write of a key: deletes of it that are under way or owed end first, and a condition that the
     /// server would not look at is asked about. Refuses with a reason.
     func checked(
         _ condition: WriteCondition, _ key: ObjectKey,
         then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
-        deleter.whenFree(key) { [self] in check(condition, key, then: then) }
+        deleter.whenFree(key) { [self] in
+            clear(where: { $0 == key }) { [self] in check(condition, key, then: then) }
+        }
     }
 
     private func check(
