@@ -69,12 +69,14 @@ extension DiskBlockStore {
                     else { continue }
                     names.insert(name)
                 }
-                for name in names {
-                    bytes += directory.bytesOnDisk(name)
-                    directory.removeObject(name)
-                    objects += 1
+                try index.edit { editor in
+                    for name in names {
+                        bytes += directory.bytesOnDisk(name)
+                        directory.removeObject(name)
+                        try editor.remove(name)
+                        objects += 1
+                    }
                 }
-                try index.remove(Array(names))
             }
             // Rows whose files were gone already.
             _ = try IndexRepair.recount(index, directory, now: 0)

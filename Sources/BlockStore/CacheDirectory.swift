@@ -99,21 +99,17 @@ final class CacheDirectory: Sendable {
         return unsafe pail_openat(objects.fd, name, all, 0o600)
     }
 
-    /// Removes an object's files. The data is cut to nothing first: whoever has it open then sees
-    /// it gone, and the disk space is free at once.
+    /// Removes an object's files, within an edit of the index (see there). They are cut to nothing
+    /// once they have no name: whoever has them open then sees them gone, and the disk space is free
+    /// at once. What another process writes later it cuts off by itself, see
+    /// `ObjectFiles.cutIfRemoved`; before, it is cut off here.
     func removeObject(_ name: ObjectName) {
-        let (data, map) = (name.dataPath, name.mapPath)
-        for path in [data, map] {
+        for path in [name.dataPath, name.mapPath] {
             let fd = openObject(path, O_WRONLY)
             guard fd >= 0 else { continue }
+            unsafe unlinkat(objects.fd, path, 0)
             ftruncate(fd, 0)
             close(fd)
-            unsafe unlinkat(objects.fd, path, 0)
-            // The data of a large object is gone; its map tells nobody anything.
-            if path == data {
-                unsafe unlinkat(objects.fd, map, 0)
-                return
-            }
         }
     }
 

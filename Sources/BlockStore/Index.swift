@@ -120,20 +120,26 @@ final class Index: Sendable {
         return (bytes + claimed, claimed)
     }
 
-    /// Raises `owner`'s claim to `claimed` if all fits below `limit` then, in one transaction.
-    func claim(owner: String, from old: Int64, to claimed: Int64, limit: Int64) throws -> Bool {
+    /// Raises `owner`'s claim by `more` if all fits below `limit` then, in one transaction. The claim
+    /// in the index is what the owner has not told of yet, so it is never set to what is left of it in
+    /// memory, except by a flush.
+    func claim(owner: String, more: Int64, limit: Int64) throws -> Bool {
         try database.write { database in
-            let total = try Self.totals(database).all
-            guard total + claimed - old <= limit else { return false }
+            guard try Self.totals(database).all + more <= limit else { return false }
             try database.execute(
-                sql: "UPDATE owners SET claimed = ? WHERE id = ?", arguments: [claimed, owner])
-            return true
+                sql: "UPDATE owners SET claimed = claimed + ? WHERE id = ?",
+                arguments: [more, owner])
+            return database.changesCount == 1
         }
     }
 
-    /// The objects longest unused, oldest first.
-    func oldest(_ count: Int) throws -> [Row] {
-        try rows("SELECT * FROM objects ORDER BY used LIMIT ?", [count])
+    /// Enters an owner. One that is there keeps its claim: it may not have told of what it wrote.
+    func enter(owner: String, claimed: Int64) throws {
+        try database.write {
+            try $0.execute(
+                sql: "INSERT INTO owners VALUES (?, ?) ON CONFLICT (id) DO NOTHING",
+                arguments: [owner, claimed])
+        }
     }
 
     /// Up to `count` names in the order they came to the index, after row `after`.
@@ -153,14 +159,8 @@ final class Index: Sendable {
         }
     }
 
-    private func rows(_ sql: String, _ arguments: StatementArguments) throws -> [Row] {
-        try database.read { database in
-            try GRDB.Row.fetchAll(database, sql: sql, arguments: arguments)
-                .compactMap(Self.row)
-        }
-    }
-
-    private static func row(_ row: GRDB.Row) -> Row? {
+    /// A row of `objects`; nil when its name is none.
+    static func row(_ row: GRDB.Row) -> Row? {
         guard let name = ObjectName(bytes: DataOfBytes.bytes(row["name"])) else { return nil }
         return Row(
             name: name,
@@ -170,15 +170,7 @@ final class Index: Sendable {
             bytes: row["bytes"], used: row["used"])
     }
 
-    func remove(_ names: [ObjectName]) throws {
-        try database.write { database in
-            for name in names {
-                try Self.remove(name, database)
-            }
-        }
-    }
-
-    private static func remove(_ name: ObjectName, _ database: Database) throws {
+    static func remove(_ name: ObjectName, _ database: Database) throws {
         try database.cachedStatement(sql: "DELETE FROM objects WHERE name = ?")
             .execute(arguments: [DataOfBytes(name.bytes).value])
     }

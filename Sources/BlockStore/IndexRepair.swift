@@ -121,8 +121,8 @@ enum IndexRepair {
         let header = StoredObject.readMap(fd, 0, MapFormat.headerSize)
         guard let identity = MapFormat.identity(inHeader: header), ObjectName(identity) == name
         else {
-            // Another process may be about to write it.
-            if header.isEmpty, written > now - 60_000 { return nil }
+            // A live process may be about to write it: it then loses this write, and no more. What a
+            // dead one began would otherwise be in nobody's account.
             directory.removeObject(name)
             return nil
         }

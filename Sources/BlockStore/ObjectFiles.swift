@@ -73,4 +73,18 @@ final class ObjectFiles: Sendable {
             return unsafe fstat(fd, &status) != 0 || status.st_nlink == 0
         }
     }
+
+    /// Frees what is on disk of files that somebody has removed. Called after each write and before
+    /// its space is given back: who removes a file cuts it to nothing after that, so that a write is
+    /// cut off by one or the other.
+    ///
+    /// - Returns: whether they are removed.
+    func cutIfRemoved() -> Bool {
+        guard isRemoved else { return false }
+        cut()
+        return true
+    }
+
+    /// Cuts the files to nothing.
+    func cut() { for fd in all { ftruncate(fd, 0) } }
 }

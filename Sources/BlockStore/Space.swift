@@ -10,8 +10,6 @@ import Synchronization
 /// Space claimed in the index and not yet written to.
 final class Space: Sendable {
     private struct State {
-        /// May be below zero for a moment: who writes to the same object at the same time settles
-        /// what the other has written.
         var granted: Int64 = 0
         /// Reserved by writes on their way: still part of the claim in the index.
         var reserved: Int64 = 0

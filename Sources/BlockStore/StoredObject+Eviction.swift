@@ -13,12 +13,10 @@ extension StoredObject {
             guard let files = openFiles(create: false), !files.isRemoved else { return 0 }
             let before = files.bytesOnDisk
             for run in Self.runs(choose(goal, files)) { take(run, files) }
-            let after = files.bytesOnDisk
             state.withLock { state in
-                state.bytes = after
                 state.groups = state.groups.filter { !$0.value.isEmpty }
             }
-            return max(0, before - after)
+            return max(0, before - files.bytesOnDisk)
         }
     }
 

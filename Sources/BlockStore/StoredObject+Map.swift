@@ -36,7 +36,6 @@ extension StoredObject {
         state.known = Self.groupCount(identity.size)
         state.mayExist = false
         state.generation += 1
-        state.bytes = 0
         state.wroteSinceFlush = false
         state.needsHeader = false
     }
@@ -157,12 +156,10 @@ extension StoredObject {
         for _ in 0..<2 {
             switch tryOpen(header, create: create) {
             case .opened(let files, let isNew):
-                let bytes = isNew ? 0 : files.bytesOnDisk
                 let mustLoad = state.withLock { state in
                     if isNew { abandonFiles(&state) }
                     state.needsHeader = isNew
                     state.files = files
-                    state.bytes = bytes
                     defer { state.mayExist = true }
                     guard !state.mayExist, !isNew else { return false }
                     // Another process made it.
@@ -173,8 +170,9 @@ extension StoredObject {
                 store.registry.opened(self)
                 if mustLoad, create { loadRest() }
                 return files
-            case .alien:
-                store.directory.removeObject(name)
+            case .alien(let files):
+                // Not removed: only an edit of the index does that.
+                files.cut()
                 state.withLock { abandonFiles(&$0) }
                 if !create { return nil }
             case .failed(let reason):
@@ -188,7 +186,7 @@ extension StoredObject {
 
     private enum Opening {
         case opened(ObjectFiles, isNew: Bool)
-        case alien
+        case alien(ObjectFiles)
         case failed(Int32)
     }
 
@@ -215,6 +213,6 @@ extension StoredObject {
             return create ? .opened(files, isNew: true) : .failed(ENOENT)
         }
         let found = Self.readMap(map, 0, header.count)
-        return found == header ? .opened(files, isNew: false) : .alien
+        return found == header ? .opened(files, isNew: false) : .alien(files)
     }
 }

@@ -79,14 +79,14 @@ extension StoredObject {
             failure = disk.withLock { _ in
                 let result = writeRuns(batch[...], files)
                 if result == 0 { _ = note(batch[...], sums[...], files, generation) }
-                settle(most, files, generation)
+                settle(most, files)
                 return result
             }
         } else {
             failure = writeRuns(batch[...], files)
             disk.withLock { _ in
                 if failure == 0 { failure = note(batch[...], sums[...], files, generation) }
-                settle(most, files, generation)
+                settle(most, files)
             }
         }
         store.registry.noteExists(name)
@@ -95,18 +95,20 @@ extension StoredObject {
         store.trouble.writeFailed(-failure)
     }
 
-    /// Takes account of what is on disk now.
-    private func settle(_ reserved: Int64, _ files: ObjectFiles, _ generation: Int) {
-        let after = files.bytesOnDisk
-        let written: Int64 = state.withLock { state in
-            // Evicted or cleared meanwhile: the bytes are freed with the last close.
-            guard state.generation == generation else { return 0 }
-            defer { state.bytes = after }
-            state.wroteSinceFlush = true
-            touch(&state)
-            return after - state.bytes
+    /// Takes account of what was written: all that was reserved counts until the next flush tells what
+    /// the files have. What they have grown by would be too little while another process punches holes
+    /// in them.
+    private func settle(_ reserved: Int64, _ files: ObjectFiles) {
+        let isRemoved = files.cutIfRemoved()
+        state.withLock { state in
+            if isRemoved {
+                if state.files === files { abandonFiles(&state) }
+            } else {
+                state.wroteSinceFlush = true
+                touch(&state)
+            }
         }
-        store.upkeep.space.settle(reserved: reserved, written: written)
+        store.upkeep.space.settle(reserved: reserved, written: isRemoved ? 0 : reserved)
     }
 
     /// Those of `all` whose chunks are not all there already.

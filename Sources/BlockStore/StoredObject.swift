@@ -35,7 +35,6 @@ final class StoredObject: CachedObject {
         var isQueued = false
         /// In the store's list of what the next flush tells of.
         var isTouched = false
-        var bytes: Int64 = 0
         var wroteSinceFlush = false
         var lastUse: Duration = .zero
     }
@@ -166,7 +165,11 @@ final class StoredObject: CachedObject {
                 guard state.files === files, let (mine, index) = find(block, state) else { return }
                 mine.copy(index, from: group, 0)
             }
-            if wrong & ~absent != 0 { writeRecords(block, group.record(0), files) }
+            // A record that is not in the file any more would take room that nobody claimed.
+            if wrong & ~absent != 0, record.count == MapFormat.recordSize {
+                writeRecords(block, group.record(0), files)
+                _ = files.cutIfRemoved()
+            }
             return wrong | absent == 0
         }
     }

@@ -33,10 +33,7 @@ extension Upkeep {
             }
             if room >= bytes {
                 let more = min(room, want)
-                let old = space.claimed
-                guard
-                    try books.index.claim(
-                        owner: owner.id, from: old, to: old + more, limit: limit)
+                guard try books.index.claim(owner: owner.id, more: more, limit: limit)
                 else { continue }
                 space.grant(more, reserving: bytes)
                 trouble.foundRoom()
@@ -54,38 +51,43 @@ extension Upkeep {
     private func evict(_ goal: Int64, _ books: inout Books) throws -> Int64 {
         var freed: Int64 = 0
         while freed < goal {
-            let rows = try books.index.oldest(64)
-            guard !rows.isEmpty else { break }
-            var gone: [ObjectName] = []
-            var cut: [Index.Row] = []
-            for row in rows where freed < goal {
-                if row.bytes > limit / 8, !MapFormat.isSmall(row.identity),
-                    let object = registry.inUse(row.name)
-                {
-                    let part = object.evictBlocks(goal - freed)
-                    if part > 0 {
-                        freed += part
-                        cut.append(row)
-                        continue
-                    }
-                }
-                freed += max(row.bytes, 1)
-                remove(row.name)
-                gone.append(row.name)
+            let more = try books.index.edit { editor in
+                try evictSome(goal - freed, editor)
             }
-            try books.index.remove(gone)
-            if !cut.isEmpty {
-                try books.index.flush(owner: owner.id, claimed: space.claimed) {
-                    cut.map {
-                        Index.Change(
-                            name: $0.name, identity: $0.identity,
-                            bytes: directory.bytesOnDisk($0.name), used: 0)
-                    }
-                }
-            }
-            if gone.isEmpty { break }
+            freed += more.bytes
+            if more.objects == 0 { break }
         }
         return freed
+    }
+
+    /// One step of that, of at most 64 objects.
+    ///
+    /// - Returns: bytes freed, and objects that are gone altogether.
+    private func evictSome(_ goal: Int64, _ editor: Index.Editor) throws
+        -> (bytes: Int64, objects: Int)
+    {
+        var freed: Int64 = 0
+        var gone = 0
+        for row in try editor.oldest(64) where freed < goal {
+            if row.bytes > limit / 8, !MapFormat.isSmall(row.identity),
+                let object = registry.inUse(row.name)
+            {
+                let part = object.evictBlocks(goal - freed)
+                if part > 0 {
+                    freed += part
+                    try editor.apply(
+                        Index.Change(
+                            name: row.name, identity: row.identity,
+                            bytes: directory.bytesOnDisk(row.name), used: 0))
+                    continue
+                }
+            }
+            freed += max(row.bytes, 1)
+            remove(row.name)
+            try editor.remove(row.name)
+            gone += 1
+        }
+        return (freed, gone)
     }
 
     /// Removes a whole object; its readers see misses.

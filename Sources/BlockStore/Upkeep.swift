@@ -66,7 +66,7 @@ final class Upkeep: Sendable {
         owner = try Owner(directory: directory)
         do {
             var books = Books(index: index)
-            try Self.start(&books, directory, registry, owner, limit)
+            try Self.start(&books, directory, registry, owner, limit, claimed: 0)
             bookkeeping = Mutex(books)
         } catch {
             throw BlockStoreError("cache directory \(directory.path): index.sqlite: \(error)")
@@ -77,11 +77,11 @@ final class Upkeep: Sendable {
     /// Enters this process in an index just opened, and learns what it knows.
     private static func start(
         _ books: inout Books, _ directory: CacheDirectory, _ registry: Registry, _ owner: Owner,
-        _ limit: Int64
+        _ limit: Int64, claimed: Int64
     ) throws {
         books.inode = IndexRepair.inode(directory)
         books.lastRow = 0
-        try books.index.flush(owner: owner.id, claimed: 0)
+        try books.index.enter(owner: owner.id, claimed: claimed)
         try books.index.set("limit", limit)
         try learn(registry, &books)
     }
@@ -147,7 +147,7 @@ final class Upkeep: Sendable {
         }
         let (index, isFresh) = try IndexRepair.open(directory, logger)
         books.index = index
-        try Self.start(&books, directory, registry, owner, limit)
+        try Self.start(&books, directory, registry, owner, limit, claimed: space.claimed)
         books.mustReopen = false
         books.isDamaged = false
         guard isFresh, !directory.isEmpty else { return }
@@ -246,7 +246,7 @@ final class Upkeep: Sendable {
             name: object.name, identity: object.identity, bytes: nil, used: now)
         guard wrote else { return change }
         let files = object.state.withLock { $0.files }
-        if let files, files.isRemoved {
+        if let files, files.cutIfRemoved() {
             object.state.withLock { if $0.files === files { object.abandonFiles(&$0) } }
             return nil
         }
@@ -261,8 +261,9 @@ final class Upkeep: Sendable {
     /// The last flush of this process.
     func end() {
         list.withLock { $0.ended = true }
-        flush()
+        // A flush that fails leaves the owner behind: the next process finds it dead and recounts.
         _ = withBooks { books in
+            try flush(&books)
             try books.index.removeOwner(owner.id)
             owner.leave()
         }

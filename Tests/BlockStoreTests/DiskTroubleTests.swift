@@ -8,24 +8,14 @@ import Synchronization
 import Testing
 
 @Suite(.serialized) struct DiskTroubleTests {
-    /// A tmpfs as the cache directory's file system; unmounted by the returned closure.
-    private func mounted(_ cache: TestCache, _ size: String) throws -> () -> Void {
-        try FileManager.default.createDirectory(
-            atPath: cache.path, withIntermediateDirectories: true)
-        try #require(shell("mount -t tmpfs -o size=\(size) none \(cache.path)") == 0)
-        return { _ = shell("umount -l \(cache.path)") }
-    }
-
     @Test(.enabled(if: geteuid() == 0)) func aDiskFilledBySomebodyElseGivesENOSPCOnceAndRecovers()
         throws
     {
         let cache = TestCache()
-        let unmount = try mounted(cache, "24m")
+        let unmount = try cache.mount(size: "24m")
         defer { unmount() }
         let clock = JumpingScheduler(cache.scheduler)
-        let store = try DiskBlockStore(
-            directory: cache.path, limit: 1 << 30, keepFree: 0, scheduler: clock,
-            logger: cache.logger)
+        let store = try cache.store(clock: clock)
         let identity = Known.identity(1, size: 64 << 20)
         let object = try #require(store.open(identity))
         Known.put(object, identity, 0, 0..<64)
@@ -48,12 +38,10 @@ import Testing
 
     @Test(.enabled(if: geteuid() == 0)) func aDiskThatTurnsReadOnlyServesReadsAndRecovers() throws {
         let cache = TestCache()
-        let unmount = try mounted(cache, "24m")
+        let unmount = try cache.mount(size: "24m")
         defer { unmount() }
         let clock = JumpingScheduler(cache.scheduler)
-        let store = try DiskBlockStore(
-            directory: cache.path, limit: 1 << 30, keepFree: 0, scheduler: clock,
-            logger: cache.logger, openFiles: 1)
+        let store = try cache.store(openFiles: 1, clock: clock)
         let identities = (0..<6).map { Known.identity($0, size: 2 << 20) }
         for identity in identities {
             Known.put(try #require(store.open(identity)), identity, 0, 0..<64)
@@ -61,9 +49,7 @@ import Testing
         }
         // Lazily, as errors remount: open files stay writable otherwise and refuse it.
         store.close()
-        let second = try DiskBlockStore(
-            directory: cache.path, limit: 1 << 30, keepFree: 0, scheduler: clock,
-            logger: cache.logger, openFiles: 1)
+        let second = try cache.store(openFiles: 1, clock: clock)
         _ = shell("mount -o remount,ro,force \(cache.path) 2>/dev/null")
         let isReadOnly = shell("touch \(cache.path)/probe 2>/dev/null") != 0
         for identity in identities {
@@ -88,9 +74,7 @@ import Testing
     @Test func anIndexWhoseStatementsFailIsTriedAgain() throws {
         let cache = TestCache()
         let clock = JumpingScheduler(cache.scheduler)
-        let store = try DiskBlockStore(
-            directory: cache.path, limit: 1 << 30, keepFree: 0, scheduler: clock,
-            logger: cache.logger)
+        let store = try cache.store(clock: clock)
         let first = Known.identity(1, size: 1 << 20)
         Known.put(try #require(store.open(first)), first, 0, 0..<64)
         store.synchronize()
@@ -188,9 +172,7 @@ import Testing
         var random = Seeded(seed)
         let cache = TestCache()
         let clock = JumpingScheduler(cache.scheduler)
-        let store = try DiskBlockStore(
-            directory: cache.path, limit: 16 << 20, keepFree: 0, scheduler: clock,
-            logger: cache.logger)
+        let store = try cache.store(limit: 16 << 20, clock: clock)
         var lastUse: [Int: Int] = [:]
         var evicted = 0
         for step in 0..<200 {

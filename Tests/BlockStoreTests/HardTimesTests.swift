@@ -74,10 +74,8 @@ import Testing
 
     @Test(.enabled(if: geteuid() == 0)) func aFullDiskIsSaidOnceAndReadsGoOn() throws {
         let cache = TestCache()
-        try FileManager.default.createDirectory(
-            atPath: cache.path, withIntermediateDirectories: true)
-        try #require(shell("mount -t tmpfs -o size=6m none \(cache.path)") == 0)
-        defer { _ = shell("umount -l \(cache.path)") }
+        let unmount = try cache.mount(size: "6m")
+        defer { unmount() }
         let store = try cache.store(limit: 1 << 30)
         let identity = Known.identity(1, size: 32 << 20)
         let object = try #require(store.open(identity))

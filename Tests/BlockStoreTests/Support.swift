@@ -6,6 +6,7 @@ import GRDB
 import Logging
 import Scheduling
 import Synchronization
+import Testing
 
 /// A directory removed with the object, and a scheduler for its stores.
 final class TestCache: Sendable {
@@ -26,16 +27,23 @@ final class TestCache: Sendable {
 
     func store(
         limit: Int64 = 1 << 30, keepFree: Int64 = 0, queueLimit: Int = 64 << 20,
-        openFiles: Int = 256
+        openFiles: Int = 256, clock: JumpingScheduler? = nil
     ) throws -> DiskBlockStore {
         try DiskBlockStore(
-            directory: path, limit: limit, keepFree: keepFree, scheduler: scheduler,
+            directory: path, limit: limit, keepFree: keepFree, scheduler: clock ?? scheduler,
             logger: logger, queueLimit: queueLimit, openFiles: openFiles)
     }
 
     /// Processes the index knows of.
     var owners: Int {
         (try? database { try Int.fetchOne($0, sql: "SELECT count(*) FROM owners") }) ?? -1
+    }
+
+    /// Bytes that all processes have claimed, as the index says.
+    func claims() throws -> Int64 {
+        try database {
+            try Int64.fetchOne($0, sql: "SELECT coalesce(sum(claimed), 0) FROM owners") ?? 0
+        }
     }
 
     /// Sets an owner's claim behind its back.
@@ -63,6 +71,25 @@ final class TestCache: Sendable {
             if lstat(file, &status) == 0 { total += Int64(status.st_blocks) * 512 }
         }
         return total
+    }
+
+    /// A tmpfs below the directory, or in its place; unmounted by the returned closure.
+    func mount(_ folder: String = "", size: String) throws -> () -> Void {
+        let place = folder.isEmpty ? path : "\(path)/\(folder)"
+        try FileManager.default.createDirectory(
+            atPath: place, withIntermediateDirectories: true)
+        try #require(shell("mount -t tmpfs -o size=\(size) none \(place)") == 0)
+        return { _ = shell("umount -l \(place)") }
+    }
+
+    /// A tmpfs for the objects alone.
+    func mountObjects(size: String) throws -> () -> Void { try mount("objects", size: size) }
+
+    /// Bytes in use on the file system of the objects, open files without a name included.
+    var objectsInUse: Int64 {
+        var status = statvfs()
+        guard statvfs("\(path)/objects", &status) == 0 else { return 0 }
+        return Int64(status.f_blocks - status.f_bfree) * Int64(status.f_frsize)
     }
 
     /// Paths of cached files with that ending.
@@ -193,4 +220,42 @@ func shell(_ command: String) -> Int32 {
     try? process.run()
     process.waitUntilExit()
     return process.terminationStatus
+}
+
+/// The threads of another scheduler; timers wait until the test lets them come due.
+final class HeldTimers: Scheduler {
+    private final class Timer: ScheduledWork {
+        let work: Mutex<(@Sendable () -> Void)?>
+        init(_ work: @escaping @Sendable () -> Void) { self.work = Mutex(work) }
+        func cancel() { work.withLock { $0 = nil } }
+    }
+
+    private let base: ThreadScheduler
+    private let timers = Mutex<[Timer]>([])
+
+    init(_ base: ThreadScheduler) { self.base = base }
+
+    var now: Duration { base.now }
+    var unixTime: Duration { base.unixTime }
+    func run(_ work: @escaping @Sendable () -> Void) { base.run(work) }
+    func after(_ delay: Duration, _ work: @escaping @Sendable () -> Void) -> any ScheduledWork {
+        let timer = Timer(work)
+        timers.withLock { $0.append(timer) }
+        return timer
+    }
+
+    /// Runs all that wait, on this thread.
+    ///
+    /// - Returns: how many there were.
+    func comeDue() -> Int {
+        let due = timers.withLock { timers in
+            defer { timers = [] }
+            return timers
+        }
+        return due.count { timer in
+            let work = timer.work.withLock { $0.take() }
+            work?()
+            return work != nil
+        }
+    }
 }

@@ -189,7 +189,9 @@ final class FakeServer: HTTPTransport, Sendable {
         reading.withLock { $0 = (pieces, pause) }
     }
 
-    private func read(_ source: any HTTPBodySource, piece: Int, then: @escaping @Sendable () -> Void) {
+    private func read(
+        _ source: any HTTPBodySource, piece: Int, then: @escaping @Sendable () -> Void
+    ) {
         let (pieces, pause) = reading.withLock { $0 }
         guard piece < pieces else { return then() }
         _ = clock.after(pause) {

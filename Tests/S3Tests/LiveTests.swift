@@ -192,7 +192,7 @@ private final class StatusOnly: HTTPReceiver, Sendable {
 }
 
 /// A collector that tells of its end.
-private final class Ending: GetReceiver, Sendable {
+final class Ending: GetReceiver, Sendable {
     private let collector: Collector
     private let then: @Sendable () -> Void
 

@@ -45,7 +45,8 @@ extension HTTPRequest {
             let count = min(65536, all.count - done)
             let isRead = all.withUnsafeMutableBytes {
                 source.read(
-                    at: Int64(done), into: UnsafeMutableRawBufferPointer(rebasing: $0[done..<done + count]))
+                    at: Int64(done),
+                    into: UnsafeMutableRawBufferPointer(rebasing: $0[done..<done + count]))
             }
             guard isRead else { return nil }
             done += count

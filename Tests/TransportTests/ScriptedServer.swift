@@ -160,6 +160,9 @@ final class ScriptedConnection {
         _ = recv(socket, &byte, 1, Int32(MSG_PEEK))
     }
 
+    /// Says that no more will be written; reading goes on.
+    func finishWriting() { shutdown(socket, Int32(SHUT_WR)) }
+
     /// Waits until the client closes.
     func waitForClose() {
         while readMore() {}

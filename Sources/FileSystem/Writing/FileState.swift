@@ -125,6 +125,11 @@ struct StreamedUpload {
         parts.values.contains { if case .sending = $0 { true } else { false } }
     }
 
+    /// Parts are on their way, or about to be.
+    var isBusy: Bool {
+        parts.values.contains { if case .done = $0 { false } else { true } }
+    }
+
     /// The parts that the server has.
     var done: [Int: UploadedPart] {
         parts.compactMapValues { if case .done(let part) = $0 { part } else { nil } }

@@ -42,7 +42,7 @@ struct PendingRecord: Codable, Equatable, Sendable {
 
     init(_ state: FileState, since: Int64, problem: String?) {
         key = state.key.bytes
-        staged = state.staged?.name
+        staged = state.staged.flatMap { $0.name.isEmpty ? nil : $0.name }
         size = state.size
         runs = state.extents.extents(in: 0..<state.size).filter { $0.source != .hole }.map {
             Run(

@@ -85,7 +85,7 @@ extension WritableFile {
     private func put(
         _ answer: ReadAnswer, at range: Range<Int64>, _ state: inout FileState
     ) throws(StagingError) {
-        let staged = try stagedFile(&state)
+        let staged = stagedFile(&state)
         var kept: Int64 = 0
         var start = range.lowerBound
         for piece in answer.pieces {

@@ -121,14 +121,14 @@ extension WritableFile {
     private func sent(
         _ number: Int, _ range: Range<Int64>, _ result: Result<UploadedPart, StoreError>
     ) {
-        let usage = context.staging.usage
         let (woken, quiet) = locked { state -> ([@Sendable () -> Void], (@Sendable () -> Void)?) in
             let woken = state.thaw(range)
             guard state.upload != nil else { return (woken, nil) }
             switch result {
             case .success(let part):
                 state.upload?.parts[number] = .done(part)
-                if usage.claimed > usage.limit / 2 { unstage(range, as: .sent, &state) }
+                // The first part stays: many programs come back to write a header.
+                if number > 1 { unstage(range, as: .sent, &state) }
             case .failure(let error):
                 state.upload?.parts[number] = nil
                 state.upload?.failure = WriteFailure(error)

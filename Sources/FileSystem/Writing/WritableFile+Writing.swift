@@ -77,6 +77,13 @@ extension WritableFile {
             return .parked
         }
         if state.extents.bytes([.sent], in: range) > 0 { return .needsPublish }
+        if let upload = state.upload, upload.isBusy,
+            state.claimed >= context.configuration.streamWindow
+        {
+            // The link is slower than the writer: more would only go to the disk and back.
+            state.parked.append(park())
+            return .parked
+        }
         let fresh = Int64(range.count) - state.extents.bytes([.clean, .dirty], in: range)
         guard context.staging.claim(fresh) else { return .noRoom }
         state.claimed += fresh

@@ -47,9 +47,9 @@ final class WritableFile: Sendable {
     // MARK: Staged bytes
 
     /// The staged file, made when there is none. Under the lock.
-    func stagedFile(_ state: inout FileState) throws(StagingError) -> any StagedFile {
+    func stagedFile(_ state: inout FileState) -> any StagedFile {
         if let staged = state.staged { return staged }
-        let staged = try context.staging.makeFile()
+        let staged = PooledFile(pool: context.read.pool, staging: context.staging)
         state.staged = staged
         return staged
     }

@@ -49,5 +49,8 @@ public struct WritingConfiguration: Sendable {
         self.quota = quota
     }
 
+    /// Bytes of a file that may wait while its parts are sent: enough to keep all of them going.
+    var streamWindow: Int64 { min(partSize * Int64(parallelUploads), 128 << 20) }
+
     var layout: PartLayout { PartLayout(first: partSize, isFixed: hasFixedParts) }
 }

@@ -23,8 +23,8 @@ struct Answer<Document: AnswerDocument> {
 }
 
 /// An operation that is answered by an `Answer`.
-final class AnswerExchange<Document: AnswerDocument, Output: Sendable>: Exchange, @unchecked
-    Sendable
+final class AnswerExchange<Document: AnswerDocument, Output: Sendable>: Exchange,
+    @unchecked Sendable
 {
     typealias Reading = @Sendable (Answer<Document>) -> Result<Output, AttemptFailure>
 

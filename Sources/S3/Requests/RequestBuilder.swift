@@ -94,7 +94,8 @@ struct RequestBuilder: Sendable {
 
     /// Adds what the operation wants signed, and puts all in the order of signatures.
     private func addMore(_ spec: RequestSpec, to headers: inout [(name: String, value: String)]) {
-        let isPlain = encryption.customerKey == nil || !(spec.hasCustomerKey || spec.copiesCustomerKey)
+        let isPlain =
+            encryption.customerKey == nil || !(spec.hasCustomerKey || spec.copiesCustomerKey)
         if spec.signedHeaders.isEmpty && isPlain { return }
         for (name, value) in spec.signedHeaders {
             headers.append((name, Headers.collapsed(value)))

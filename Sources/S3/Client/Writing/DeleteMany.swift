@@ -106,7 +106,9 @@ final class DeleteMany: Cancellable {
                         return (nil, nil)
                     }
                     state.isAnswered = true
-                    return (nil, state.isCancelled ? .failure(Self.cancelled) : .success(state.errors))
+                    return (
+                        nil, state.isCancelled ? .failure(Self.cancelled) : .success(state.errors)
+                    )
                 }
             if let result { return completion(result) }
             guard let key else { return }
