@@ -141,6 +141,13 @@ class Client:
                 if element.tag.endswith("}Key") or element.tag == "Key":
                     yield urllib.parse.unquote_to_bytes((element.text or "").replace("+", "%20"))
 
+    def uploads(self, bucket):
+        """The keys of unfinished multipart uploads (of the first thousand)."""
+        page = self.request("GET", bucket, query={"uploads": ""})[2]
+        for element in ElementTree.fromstring(page).iter():
+            if element.tag.endswith("}Key") or element.tag == "Key":
+                yield element.text or ""
+
     def delete_bucket(self, bucket):
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             list(pool.map(lambda key: self.request("DELETE", bucket, key), self.keys(bucket)))
@@ -198,7 +205,7 @@ def main():
             "make": "make a bucket", "remove": "remove a bucket and what is in it",
             "put": "put objects named by JSON lines on standard input",
             "tree": "put a directory's files", "policy": "allow a user the three permissions",
-            "list": "print the keys", "delete": "delete the keys on standard input (JSON lines)",
+            "list": "print the keys", "uploads": "print the keys of unfinished multipart uploads", "delete": "delete the keys on standard input (JSON lines)",
             "time-list": "print the seconds a flat listing takes"}.items():
         command = commands.add_parser(name, help=help_text)
         command.add_argument("bucket")
@@ -230,6 +237,9 @@ def main():
     elif options.command == "list":
         for key in client.keys(bucket, options.prefix.encode()):
             sys.stdout.buffer.write(key + b"\n")
+    elif options.command == "uploads":
+        for key in client.uploads(bucket):
+            print(key)
     elif options.command == "time-list":
         start = time.monotonic()
         for _ in client.pages(bucket, options.prefix.encode()):

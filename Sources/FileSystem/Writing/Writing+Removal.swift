@@ -66,7 +66,9 @@ extension Writing {
             let isOpen = context.handles.count(of: file.inode) > 0
             // Whoever has it open needs the bytes that are only in an unfinished upload.
             guard isOpen, file.locked({ $0.upload != nil && $0.extents.contains([.sent]) }) else {
-                return remove(file, parent, name) { end($0, leave) }
+                return file.bringHome { [self] in
+                    remove(file, parent, name) { end($0, leave) }
+                }
             }
             file.publishInside(attributes: false) { [self] failure in
                 if let failure { return end(failure, leave) }

@@ -70,11 +70,14 @@ extension Writing {
                 case .failure(let errno): reply.fail(errno)
                 case .success(let file):
                     inGates(file, renaming.target.inode) { [self] target, leave in
-                        renameInside(file, target, renaming) { [self] failure in
-                            leave()
-                            reply.answer(failure)
-                            context.files.leave(file)
+                        let go: @Sendable () -> Void = { [self] in
+                            renameInside(file, target, renaming) { [self] failure in
+                                leave()
+                                reply.answer(failure)
+                                context.files.leave(file)
+                            }
                         }
+                        if let target { target.bringHome(then: go) } else { go() }
                     }
                 }
             }
@@ -88,9 +91,21 @@ extension Writing {
         _ file: WritableFile, _ other: InodeNumber?,
         then: @escaping @Sendable (WritableFile?, @escaping @Sendable () -> Void) -> Void
     ) {
-        guard let other = other.flatMap({ context.files.enter($0) }) else {
-            return file.gate.enter { leave in then(nil, leave) }
+        guard let other, context.files.find(other) != nil || context.handles.count(of: other) > 0
+        else { return file.gate.enter { leave in then(nil, leave) } }
+        enter(other) { [self] result in
+            // What is gone already needs no keeping.
+            guard case .success(let other) = result else {
+                return file.gate.enter { leave in then(nil, leave) }
+            }
+            inBothGates(file, other, then: then)
         }
+    }
+
+    private func inBothGates(
+        _ file: WritableFile, _ other: WritableFile,
+        then: @escaping @Sendable (WritableFile?, @escaping @Sendable () -> Void) -> Void
+    ) {
         let (first, second) = file.inode < other.inode ? (file, other) : (other, file)
         first.gate.enter { [context] leaveFirst in
             second.gate.enter { leaveSecond in

@@ -43,6 +43,9 @@ enum Project {
     static let reader = "\(root)/Tests/MountTests/Support/reader.py"
     static let s3 = "\(root)/scripts/lib/s3.py"
 
+    /// A program among the tests' support files.
+    static func support(_ name: String) -> String { "\(root)/Tests/MountTests/Support/\(name)" }
+
     /// A program of this package, next to pail.
     static func program(_ name: String) -> String {
         let pail = ProcessInfo.processInfo.environment["PAIL_BINARY"]

@@ -65,6 +65,9 @@ final class TestBucket {
             entries: [["key64": Data(key.utf8).base64EncodedString(), "file": file]])
     }
 
+    /// Keys of the multipart uploads that were neither completed nor aborted.
+    func unfinishedUploads() throws -> [String] { try tool("uploads", name).lines }
+
     func put(tree directory: String, under prefix: String = "") throws {
         try tool("tree", name, directory, prefix)
     }
