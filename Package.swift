@@ -81,7 +81,8 @@ let package = Package(
         .executableTarget(
             name: "pail",
             dependencies: [
-                "Fuse", "FileSystem", "Control", "BlockStore", "S3", "Transport", "Buffers", "Scheduling",
+                "Fuse", "FileSystem", "Control", "BlockStore", "S3", "Transport", "Buffers",
+                "Scheduling",
                 "Operations", "CPlatform", "ContentTypes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
