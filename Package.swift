@@ -77,10 +77,11 @@ let package = Package(
                 .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strict),
+        .target(name: "Control", dependencies: ["CPlatform"], swiftSettings: strict),
         .executableTarget(
             name: "pail",
             dependencies: [
-                "Fuse", "FileSystem", "BlockStore", "S3", "Transport", "Buffers", "Scheduling",
+                "Fuse", "FileSystem", "Control", "BlockStore", "S3", "Transport", "Buffers", "Scheduling",
                 "Operations", "CPlatform", "ContentTypes",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -144,9 +145,11 @@ let package = Package(
             ],
             swiftSettings: strictTests),
         .testTarget(
+            name: "ControlTests", dependencies: ["Control"], swiftSettings: strictTests),
+        .testTarget(
             name: "PailTests",
             dependencies: [
-                "pail", "ContentTypes", .product(name: "Logging", package: "swift-log"),
+                "pail", "ContentTypes", "S3", .product(name: "Logging", package: "swift-log"),
             ],
             swiftSettings: strictTests),
         // Real kernel, real servers: run by scripts/test, which builds pail first.

@@ -1,4 +1,7 @@
 #include "CPlatform.h"
+#include <dirent.h>
+#include <stdlib.h>
+#include <sys/socket.h>
 #include <syslog.h>
 #include <sys/prctl.h>
 
@@ -29,6 +32,36 @@ void pail_set_thread_name(const char *name) {
     strncpy(cut, name, sizeof cut - 1);
     cut[sizeof cut - 1] = 0;
     pthread_setname_np(pthread_self(), cut);
+}
+
+int64_t pail_peer_uid(int socket) {
+    struct ucred peer;
+    socklen_t size = sizeof peer;
+    if (getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return -(int64_t)errno;
+    return (int64_t)peer.uid;
+}
+
+int pail_accept(int listener) {
+    int fd;
+    do fd = accept4(listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    while (fd < 0 && errno == EINTR);
+    return fd < 0 ? -errno : fd;
+}
+
+void pail_close_from(int first) {
+    if (close_range(first, ~0U, 0) == 0) return;
+    // Kernels before 5.9, and sandboxes that forbid it.
+    DIR *open = opendir("/proc/self/fd");
+    if (!open) {
+        for (int fd = first; fd < 65536; fd++) close(fd);
+        return;
+    }
+    struct dirent *entry;
+    while ((entry = readdir(open))) {
+        int fd = atoi(entry->d_name);
+        if (fd >= first && fd != dirfd(open)) close(fd);
+    }
+    closedir(open);
 }
 
 int pail_openat(int directory, const char *name, int flags, unsigned mode) {

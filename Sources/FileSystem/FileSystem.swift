@@ -147,11 +147,15 @@ public final class FileSystem: FileOperations {
         namespace.releaseDirectory(inode: inode, handle: handle, reply: reply)
     }
 
-    /// A bucket has no size; the figures say "plenty", so that no tool refuses to work on it.
+    /// A bucket has no size; the figures say "plenty", so that no tool refuses to work on it, or what
+    /// the operator wants it to be.
     public func statFileSystem(inode: InodeNumber, reply: Reply<FileSystemStatistics>) {
+        let quota = writing?.context.configuration.quota
+        let blockSize: UInt64 = quota == nil ? 1 << 20 : 4096
+        let blocks = quota.map { UInt64($0) / blockSize } ?? 1 << 38
         reply.succeed(
             FileSystemStatistics(
-                blockSize: 1 << 20, blocks: 1 << 38, freeBlocks: 1 << 38, files: 1 << 40,
+                blockSize: blockSize, blocks: blocks, freeBlocks: blocks, files: 1 << 40,
                 freeFiles: 1 << 40, nameLimit: 255))
     }
 }

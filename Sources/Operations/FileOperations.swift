@@ -225,6 +225,9 @@ public protocol FileOperations: AnyObject, Sendable {
         flags: RenameFlags, reply: Reply<Void>)
 
     // MARK: Changing files
+    //
+    // The kernel leaves it to the file system to take set-user-ID, and set-group-ID of what the group
+    // may execute, from a file that is written, cut or given to another owner (HANDLE_KILLPRIV).
 
     /// - Parameter handle: the open file that ftruncate(2) or futimens(3) was called on, if any.
     func setAttributes(

@@ -7,6 +7,9 @@ import CCurl
 import Synchronization
 
 final class CurlTransfer: HTTPTask, @unchecked Sendable {
+    /// libcurl counts whole milliseconds: its timeout may come a little before ours.
+    private static let clockGrain = Duration.milliseconds(5)
+
     let request: HTTPRequest
     let deadline: ContinuousClock.Instant?
     private let loop: CurlLoop
@@ -66,7 +69,7 @@ final class CurlTransfer: HTTPTask, @unchecked Sendable {
         return .failure(
             HTTPTransportError(
                 code: code, text: handle.errorText, systemError: handle.systemError,
-                isPastDeadline: deadline.map { $0 <= now } ?? false))
+                isPastDeadline: deadline.map { $0 <= now + Self.clockGrain } ?? false))
     }
 
     /// A header line, or the empty line that ends a head. False ends the request.

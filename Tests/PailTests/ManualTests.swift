@@ -21,6 +21,8 @@ import Testing
         let help = [
             Pail.helpMessage(for: MountCommand.self, columns: 200),
             Pail.helpMessage(for: UnmountCommand.self, columns: 200),
+            Pail.helpMessage(for: FlushCommand.self, columns: 200),
+            Pail.helpMessage(for: PendingCommand.self, columns: 200),
             Pail.helpMessage(for: CacheCommand.Show.self, columns: 200),
             Pail.helpMessage(for: CacheCommand.Clear.self, columns: 200),
         ].joined()

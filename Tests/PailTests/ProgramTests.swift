@@ -86,6 +86,12 @@ import Testing
             ),
             (["unmount", "/nonexistent/mnt"], 66, "/nonexistent/mnt"),
             (["unmount", "/proc"], 64, "type proc"),
+            (["flush", "/nonexistent/mnt"], 66, "does not exist"),
+            (["flush", "/proc"], 66, "/proc is not a pail mount"),
+            (["flush", "/tmp", "--timeout", "5"], 64, "write 5s"),
+            (["pending", "/tmp"], 66, "/tmp is not a pail mount"),
+            (["pending", "/tmp", "--retry", "--discard", "--all"], 64, "exclude each other"),
+            (["pending", "/tmp", "--discard"], 64, "names of files, or --all"),
             (["cache", "show", "extra"], 64, "extra"),
             (["cache", "show", "--cache-dir", "/etc/passwd"], 74, "/etc/passwd"),
         ] as [([String], Int32, String)])

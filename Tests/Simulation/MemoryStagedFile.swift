@@ -81,7 +81,9 @@ final class StagedContents: @unchecked Sendable {
             let mine = Int64(number) * page..<Int64(number + 1) * page
             let cut = range.clamped(to: mine)
             guard !cut.isEmpty else { continue }
-            if cut == mine { drop(number) } else {
+            if cut == mine {
+                drop(number)
+            } else {
                 change(number) { bytes in
                     for index in cut { bytes[Int(index - mine.lowerBound)] = 0 }
                 }
@@ -147,7 +149,8 @@ final class MemoryStagedFile: StagedFile {
         try touch { state in
             isFull = state.isFull || state.generator.chance(state.faults.full)
             // A full disk may take some of the bytes.
-            let count = isFull ? Int.random(in: 0...bytes.count / 2, using: &state.generator) : bytes.count
+            let count =
+                isFull ? Int.random(in: 0...bytes.count / 2, using: &state.generator) : bytes.count
             contents.write(UnsafeRawBufferPointer(rebasing: bytes[..<count]), at: offset)
         }
         if isFull { throw .full }

@@ -43,6 +43,13 @@ uint32_t pail_crc32c_software(uint32_t crc, const void *bytes, size_t count);
 /// 1 when pail_crc32c uses the processor's instruction.
 int pail_crc32c_is_hardware(void);
 
+/// The user at the other end of a Unix socket (SO_PEERCRED), or -errno.
+int64_t pail_peer_uid(int socket);
+/// accept4(2) with SOCK_CLOEXEC and SOCK_NONBLOCK, tried again on EINTR. Returns the socket or -errno.
+int pail_accept(int listener);
+/// Closes all descriptors from `first` on (close_range(2), else one by one).
+void pail_close_from(int first);
+
 /// openat(2), tried again on EINTR. Returns the descriptor or -errno.
 int pail_openat(int directory, const char *name, int flags, unsigned mode);
 /// pread(2) until all is read or the file ends. Returns the bytes read or -errno.

@@ -28,9 +28,15 @@ final class DirectoryRename: Sendable {
         guard !renaming.key.bytes.starts(with: from.bytes) else {
             return then(WriteFailure(errno: .invalid, reason: "a directory cannot go into itself"))
         }
+        // Nothing below may change between the listing of the keys and their deletion.
+        context.barrier.raise(from.bytes)
+        let then: @Sendable (WriteFailure?) -> Void = { [context] failure in
+            context.barrier.lower(from.bytes)
+            then(failure)
+        }
         makeWay { [self] failure in
             if let failure { return then(failure) }
-            settleFiles { [self] failure in
+            settleFiles(below: from) { [self] failure in
                 if let failure { return then(failure) }
                 let id = context.records.put(
                     .rename(from: from.bytes, to: renaming.key.bytes), durable: true)
@@ -54,12 +60,14 @@ final class DirectoryRename: Sendable {
     }
 
     /// What is being changed below the directory is published first, and deletes are carried out.
-    private func settleFiles(then: @escaping @Sendable (WriteFailure?) -> Void) {
+    private func settleFiles(
+        below prefix: ObjectKey, then: @escaping @Sendable (WriteFailure?) -> Void
+    ) {
         writing.keeper.flush { [self] in
             writing.deleter.flush { [self] in
-                guard let prefix = namespace.key(of: inode) else { return then(nil) }
+                // All of them: what is under way in a gate must be over, too.
                 let files = context.files.all.filter { file in
-                    file.locked { $0.isDirty && $0.key.bytes.starts(with: prefix.bytes) }
+                    file.locked { $0.key.bytes.starts(with: prefix.bytes) }
                 }
                 publish(files[...], then: then)
             }
@@ -70,8 +78,12 @@ final class DirectoryRename: Sendable {
         _ files: ArraySlice<WritableFile>, then: @escaping @Sendable (WriteFailure?) -> Void
     ) {
         guard let file = files.first else { return then(nil) }
-        file.publish(attributes: true) { [self] failure in
-            if let failure { then(failure) } else { publish(files.dropFirst(), then: then) }
+        // Through the gate itself: other publishes wait for the rename.
+        file.gate.enter { [self] leave in
+            file.publishInside(attributes: true) { [self] failure in
+                leave()
+                if let failure { then(failure) } else { publish(files.dropFirst(), then: then) }
+            }
         }
     }
 

@@ -50,6 +50,8 @@ struct FileState {
     var users = 0
     /// Why the last publish failed, until one succeeds.
     var failure: WriteFailure?
+    /// Why an earlier life of the mount could not publish it, one line.
+    var problem: String?
     /// A publish of its attributes is planned.
     var isGathering = false
     /// The number of its record in the journal: a file that waits to be published, or an object

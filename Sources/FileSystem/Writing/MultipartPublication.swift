@@ -28,6 +28,13 @@ final class MultipartPublication: Sendable {
     private enum Job: Sendable {
         case send(number: Int, Range<Int64>)
         case copy(number: Int, Range<Int64>)
+
+        func numbered(_ number: Int) -> Job {
+            switch self {
+            case .send(_, let range): .send(number: number, range)
+            case .copy(_, let range): .copy(number: number, range)
+            }
+        }
     }
 
     private struct State {
@@ -37,6 +44,8 @@ final class MultipartPublication: Sendable {
         var layout: PartLayout
         /// The upload was begun while the file was written; it is kept when the publish fails.
         var isStream = false
+        /// Begun again without copies, as the server cannot make them.
+        var isRepeated = false
         var parts: [Int: UploadedPart] = [:]
         var jobs: [Job] = []
         var running = 0
@@ -104,10 +113,11 @@ final class MultipartPublication: Sendable {
 
     private func plan() {
         let configuration = context.configuration
-        let canCopy = context.store.capabilities.partCopy != false
+        let serverCopies = context.store.capabilities.partCopy != false
         let (extents, base) = file.locked { ($0.extents, $0.base) }
         state.withLock { state in
             let keeps = base != nil && extents.contains([.base, .clean])
+            let canCopy = serverCopies && !state.isRepeated
             if keeps, !state.isStream {
                 state.layout = .forEdit(size: extents.size, smallest: configuration.smallestPart)
             }
@@ -127,6 +137,10 @@ final class MultipartPublication: Sendable {
                     jobs.append(
                         isSame ? .copy(number: number, range) : .send(number: number, range))
                 }
+            }
+            // S3 wants the numbers without gaps where parts have checksums.
+            if keeps, !state.isStream {
+                jobs = jobs.enumerated().map { $1.numbered($0 + 1) }
             }
             state.jobs = jobs.reversed()
             // One for this function: nobody else finishes before all are started.
@@ -173,30 +187,8 @@ final class MultipartPublication: Sendable {
             context.store.copyPart(
                 upload, number: number, source: CopySource(key: base.key, etag: base.etag),
                 range: range
-            ) { [self] result in
-                if case .failure(let error) = result, error.kind == .notImplemented {
-                    sendInstead(range)
-                    over(nil)
-                } else {
-                    over(number, result)
-                }
-            }
+            ) { [self] result in over(number, result) }
         }
-    }
-
-    /// The server cannot copy parts: the range is sent, part by part.
-    private func sendInstead(_ range: Range<Int64>) {
-        state.withLock { state in
-            let numbers =
-                state.layout.number(
-                    containing: range.lowerBound)...state.layout.number(
-                    containing: range.upperBound - 1)
-            for number in numbers.reversed() {
-                let part = state.layout.range(of: number).clamped(to: range)
-                state.jobs.append(.send(number: number, part))
-            }
-        }
-        for _ in 0..<context.configuration.parallelUploads { next() }
     }
 
     private func over(_ number: Int, _ result: Result<UploadedPart, StoreError>) {
@@ -282,7 +274,23 @@ final class MultipartPublication: Sendable {
             return true
         }
         if !isKept { file.abandon(upload, journalID: journalID) }
+        if failure.cause?.kind == .notImplemented, repeatWithoutCopies() { return }
         end(failure)
+    }
+
+    /// The server cannot copy parts: everything is sent, in a new upload. Once.
+    private func repeatWithoutCopies() -> Bool {
+        let headers: ObjectHeaders? = state.withLock { state in
+            guard !state.isRepeated, !state.isStream else { return nil }
+            state.isRepeated = true
+            state.upload = nil
+            state.parts = [:]
+            state.jobs = []
+            state.failure = nil
+            return state.headers
+        }
+        if let headers { create(headers) }
+        return headers != nil
     }
 
     private func end(_ failure: WriteFailure?) {

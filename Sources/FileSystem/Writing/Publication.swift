@@ -26,7 +26,7 @@ extension WritableFile {
     ///   - attributes: false leaves changed attributes to be gathered, if the bytes are published.
     ///   - then: called when it is in the bucket, or why it is not.
     func publish(attributes: Bool, then: @escaping @Sendable (WriteFailure?) -> Void) {
-        gate.enter { [self] leave in
+        enterGate { [self] leave in
             publishInside(attributes: attributes) { failure in
                 leave()
                 then(failure)
@@ -34,9 +34,21 @@ extension WritableFile {
         }
     }
 
+    /// Enters the gate for a publish: not while a directory above is renamed, whose end it waits for
+    /// outside the gate.
+    private func enterGate(_ work: @escaping SerialGate.Work) {
+        gate.enter { [self] leave in
+            guard context.barrier.covers(locked { $0.key.bytes }) else { return work(leave) }
+            leave()
+            context.barrier.pass({ [self] in locked { $0.key.bytes } }) { [self] in
+                enterGate(work)
+            }
+        }
+    }
+
     /// Publishes because bytes that left the staging area are needed again.
     func publishEarly(then: @escaping @Sendable (WriteFailure?) -> Void) {
-        gate.enter { [self] leave in
+        enterGate { [self] leave in
             let end: @Sendable (WriteFailure?) -> Void = { failure in
                 leave()
                 then(failure)

@@ -15,12 +15,14 @@ struct Recovery: Sendable {
     /// - Parameter published: called when all is done, or cannot be done now.
     func start(published: @escaping @Sendable () -> Void) {
         let records = context.records.all()
-        context.staging.removeOrphans(
-            keeping: Set(
-                records.compactMap {
-                    if case .pending(let file) = $0.record { file.staged } else { nil }
-                }
-            ))
+        if context.records.areAllKnown {
+            context.staging.removeOrphans(
+                keeping: Set(
+                    records.compactMap {
+                        if case .pending(let file) = $0.record { file.staged } else { nil }
+                    }
+                ))
+        }
         let removals = Countdown { publishAll(records, then: published) }
         for (id, record) in records {
             switch record {
@@ -74,6 +76,7 @@ struct Recovery: Sendable {
         var state = FileState(pending)
         state.journalID = id
         state.waitsSince = pending.since
+        state.problem = pending.problem
         if let name = pending.staged {
             guard let staged = context.staging.file(named: name) else {
                 context.logger.error("\(state.key): its staged bytes are gone; nothing to publish")

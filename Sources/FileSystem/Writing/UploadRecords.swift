@@ -68,6 +68,13 @@ final class UploadRecords: Sendable {
         }
     }
 
+    /// True when every record makes sense to this version of the program: only then it is known which
+    /// staged files nobody needs.
+    var areAllKnown: Bool {
+        guard let records = try? journal.records() else { return false }
+        return records.allSatisfy { Self.decode($0.record) != nil }
+    }
+
     private func complain(_ error: StagingError) {
         logger.warning("journal: \(WriteFailure(error).reason)")
     }

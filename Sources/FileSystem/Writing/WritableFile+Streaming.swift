@@ -19,7 +19,7 @@ extension WritableFile {
         let configuration = context.configuration
         let next: Next = locked { state in
             guard !state.isRemoved, state.failure == nil, (state.base?.size ?? 0) == 0,
-                state.size > configuration.putLimit
+                !context.barrier.covers(state.key.bytes), state.size > configuration.putLimit
             else { return .none }
             guard let upload = state.upload else {
                 let first = configuration.layout.range(of: 1)

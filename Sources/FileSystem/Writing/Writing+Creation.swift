@@ -290,7 +290,7 @@ extension Writing {
         _ parent: InodeNumber, _ name: [UInt8], directory: Bool = false,
         then: @escaping @Sendable (Result<NameState, Errno>) -> Void
     ) {
-        namespace.resolve(parent: parent, name: name) { [self] result in
+        resolve(parent, name) { [self] result in
             switch result {
             case .failure(let errno): then(.failure(errno))
             case .success(.none):

@@ -5,7 +5,7 @@ import S3
 
 extension Writing {
     func unlink(_ parent: InodeNumber, _ name: [UInt8], _ reply: Reply<Void>) {
-        namespace.resolve(parent: parent, name: name) { [self] result in
+        resolve(parent, name) { [self] result in
             switch result {
             case .failure(let errno): reply.fail(errno)
             case .success(.none): reply.fail(.noEntry)
@@ -179,7 +179,7 @@ extension Writing {
     // MARK: Directories
 
     func removeDirectory(_ parent: InodeNumber, _ name: [UInt8], _ reply: Reply<Void>) {
-        namespace.resolve(parent: parent, name: name) { [self] result in
+        resolve(parent, name) { [self] result in
             switch result {
             case .failure(let errno): reply.fail(errno)
             case .success(.none): reply.fail(.noEntry)

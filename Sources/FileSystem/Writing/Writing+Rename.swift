@@ -26,8 +26,8 @@ extension Writing {
             reply.fail(.invalid)
             return
         }
-        namespace.resolve(parent: parent, name: name) { [self] source in
-            namespace.resolve(parent: newParent, name: newName) { [self] target in
+        resolve(parent, name) { [self] source in
+            resolve(newParent, newName) { [self] target in
                 switch (source, target) {
                 case (.failure(let errno), _), (_, .failure(let errno)): reply.fail(errno)
                 case (.success(let source), .success(let target)):

@@ -26,6 +26,20 @@ final class Writing: Sendable {
         keeper = DirectoryKeeper(context: context)
     }
 
+    /// What is under a name now, once no directory above it is being renamed.
+    func resolve(
+        _ parent: InodeNumber, _ name: [UInt8],
+        then: @escaping @Sendable (Result<Occupant, Errno>) -> Void
+    ) {
+        let key: @Sendable () -> [UInt8]? = { [namespace] in namespace.key(of: parent)?.bytes }
+        context.barrier.pass(key) { [self] in
+            namespace.resolve(parent: parent, name: name) { [self] result in
+                // It may have taken a round trip.
+                context.barrier.pass(key) { then(result) }
+            }
+        }
+    }
+
     // MARK: Files at hand
 
     /// The file of an inode, made from its version when it is not being changed yet. `leave` must

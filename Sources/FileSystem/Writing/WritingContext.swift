@@ -20,6 +20,7 @@ final class WritingContext: Sendable {
     let handles: HandleTable
     let records: UploadRecords
     let deleter: Deleter
+    let barrier: RenameBarrier
     let room: StagingRoom
     let removed = RemovedObjects()
     let logger: Logger
@@ -42,6 +43,7 @@ final class WritingContext: Sendable {
         self.logger = logger
         slots = UploadSlots(limit: configuration.parallelUploads)
         records = UploadRecords(journal: staging.journal, logger: logger)
+        barrier = RenameBarrier(scheduler: read.scheduler)
         deleter = Deleter(
             store: store, scheduler: read.scheduler, slots: slots, records: records, logger: logger)
         room = StagingRoom(staging: staging, scheduler: read.scheduler)

@@ -54,6 +54,18 @@ final class WritingTable: Sendable {
         file.context.namespace.unpin(file.inode)
     }
 
+    /// Takes a file out that only the caller uses and nobody has open; who asks for the inode next gets
+    /// what the bucket has. False when somebody else has it in hand.
+    func takeAway(_ file: WritableFile) -> Bool {
+        files.withLock { files in
+            guard files[file.inode] === file, file.context.handles.count(of: file.inode) == 0,
+                file.locked({ $0.users == 1 })
+            else { return false }
+            files[file.inode] = nil
+            return true
+        }
+    }
+
     /// All of them, by inode.
     var all: [WritableFile] {
         files.withLock { $0.values.sorted { $0.inode < $1.inode } }

@@ -15,6 +15,8 @@ public struct MountTable: Sendable {
         public var type: String
         /// E.g. `bucket:/base`, unescaped.
         public var source: String
+        /// Who mounted it, if it is a FUSE mount.
+        public var owner: UInt32?
 
         /// True for mounts that pail made.
         public var isPail: Bool { type == "fuse.pail" }
@@ -41,13 +43,21 @@ public struct MountTable: Sendable {
             return Entry(
                 device: String(decoding: fields[2], as: UTF8.self),
                 mountpoint: Self.unescaped(fields[4]), type: Self.unescaped(fields[dash + 1]),
-                source: Self.unescaped(fields[dash + 2]))
+                source: Self.unescaped(fields[dash + 2]),
+                owner: fields.dropFirst(dash + 3).first.flatMap { Self.owner($0) })
         }
     }
 
     /// The topmost mount at exactly this path.
     public func entry(at path: String) -> Entry? {
         entries.last { $0.mountpoint == path }
+    }
+
+    /// `user_id=` among the options of a FUSE mount.
+    private static func owner(_ options: ArraySlice<UInt8>) -> UInt32? {
+        let name = Array("user_id=".utf8)
+        let option = options.split(separator: UInt8(ascii: ",")).first { $0.starts(with: name) }
+        return option.flatMap { UInt32(String(decoding: $0.dropFirst(name.count), as: UTF8.self)) }
     }
 
     /// The kernel writes space, tab, newline, backslash and `#` as `\ooo`.

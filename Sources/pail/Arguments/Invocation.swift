@@ -12,7 +12,9 @@ struct Invocation: Hashable {
     /// mount(8)'s `-f`: check the command line, mount nothing.
     var isFake = false
 
-    private static let commands = ["mount", "unmount", "umount", "cache", "help"]
+    private static let commands = [
+        "mount", "unmount", "umount", "flush", "pending", "cache", "help",
+    ]
     private static let helperNames: Set<String> = [
         "mount.fuse.pail", "mount.pail", "mount.fuse3.pail",
     ]

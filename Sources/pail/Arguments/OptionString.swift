@@ -14,7 +14,10 @@ enum OptionString {
         "max-connections": .value, "uid": .value, "gid": .value, "umask": .value,
         "file-mode": .value, "dir-mode": .value, "allow-other": .flag, "read-only": .flag,
         "foreground": .flag, "nonempty": .flag, "log-level": .value, "log-file": .value,
-        "debug-http": .flag,
+        "debug-http": .flag, "write-back": .flag, "staging-limit": .value, "part-size": .value,
+        "flush-timeout": .value, "quota": .value, "storage-class": .value, "acl": .value,
+        "sse": .value, "sse-kms-key-id": .value, "sse-c-key-file": .value, "tag": .value,
+        "cache-control": .value, "content-type": .value, "object-metadata": .value,
     ]
 
     /// Words that mean something to mount(8), to systemd or to the kernel, and nothing to us.
@@ -40,6 +43,8 @@ enum OptionString {
         "stat-cache-expire": "metadata-ttl", "stat-cache-ttl": "metadata-ttl",
         "ttl": "metadata-ttl",
         "dir-cache-time": "metadata-ttl", "public-bucket": "no-sign-request",
+        "writeback": "write-back", "vfs-cache-mode": "write-back", "default-acl": "acl",
+        "multipart-size": "part-size", "use-sse": "sse, or sse-c-key-file for a key of your own",
     ]
 
     /// The long options that mean the same: `ro,cache_size=1GiB` is `--read-only --cache-size=1GiB`.

@@ -18,11 +18,14 @@ enum Permissions {
 struct Accounts: Sendable {
     var user: @Sendable (String) -> UInt32?
     var group: @Sendable (String) -> UInt32?
+    /// A user's home directory.
+    var home: @Sendable (UInt32) -> String? = { _ in nil }
 
     /// getpwnam(3) and getgrnam(3).
     static let system = Accounts(
         user: { unsafe getpwnam($0)?.pointee.pw_uid },
-        group: { unsafe getgrnam($0)?.pointee.gr_gid })
+        group: { unsafe getgrnam($0)?.pointee.gr_gid },
+        home: { unsafe getpwuid($0).map { unsafe String(cString: $0.pointee.pw_dir) } })
 
     /// The number meant by `text`: a number, or a user's name.
     func uid(_ text: String) throws(Complaint) -> UInt32 {

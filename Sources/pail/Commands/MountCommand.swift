@@ -9,7 +9,7 @@ struct MountCommand: ParsableCommand {
         abstract: "Mount a bucket on a directory.",
         discussion: """
             Returns once the files are there; pail goes on in the background until 'pail unmount'. \
-            The mount is read-only.
+            The mount can be written to where the credentials allow it.
             """)
 
     @Argument(help: "BUCKET, BUCKET:/BASE/PATH or s3://BUCKET/BASE/PATH.")
@@ -20,6 +20,7 @@ struct MountCommand: ParsableCommand {
 
     @OptionGroup(title: "Source") var server: SourceOptions
     @OptionGroup(title: "Memory and disk") var cache: CacheOptions
+    @OptionGroup(title: "Writing") var writing: WritingOptions
     @OptionGroup(title: "Owner and permissions") var ownership: OwnershipOptions
     @OptionGroup(title: "Process") var process: ProcessOptions
 
@@ -28,7 +29,8 @@ struct MountCommand: ParsableCommand {
         do {
             return try MountConfiguration(
                 source: source, mountpoint: mountpoint, options: server, cache: cache,
-                ownership: ownership, process: process, surroundings: surroundings)
+                writing: writing, ownership: ownership, process: process,
+                surroundings: surroundings)
         } catch {
             throw CommandFailure(error.description, .usage)
         }

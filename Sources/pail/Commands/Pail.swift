@@ -14,7 +14,10 @@ struct Pail: ParsableCommand {
             Manual: pail(1)
             """,
         version: "pail \(Version.current)",
-        subcommands: [MountCommand.self, UnmountCommand.self, CacheCommand.self])
+        subcommands: [
+            MountCommand.self, UnmountCommand.self, FlushCommand.self, PendingCommand.self,
+            CacheCommand.self,
+        ])
 }
 
 /// This program's version.

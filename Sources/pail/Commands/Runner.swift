@@ -11,6 +11,8 @@ enum Runner {
         switch command {
         case let mount as MountCommand: try mount.run(invocation)
         case let unmount as UnmountCommand: try unmount.unmount()
+        case let flush as FlushCommand: try flush.flush()
+        case let pending as PendingCommand: try pending.act()
         case let show as CacheCommand.Show: try show.show()
         case let clear as CacheCommand.Clear: try clear.clear()
         default: try runOther(command)

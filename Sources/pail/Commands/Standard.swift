@@ -21,8 +21,11 @@ enum Standard {
     }
 
     /// Writes a whole line to a descriptor, in one write(2) where the kernel allows; an error ends it.
-    static func write(_ line: String, to descriptor: Int32) {
-        let bytes = Array((line + "\n").utf8)
+    static func write(_ line: String, to descriptor: Int32) { text(line + "\n", to: descriptor) }
+
+    /// Writes text as it is.
+    static func text(_ text: String, to descriptor: Int32) {
+        let bytes = Array(text.utf8)
         var sent = 0
         while sent < bytes.count {
             let count = unsafe bytes[sent...].withUnsafeBytes {

@@ -7,7 +7,8 @@ extension MountConfiguration {
     /// Puts the options of `pail mount` together.
     init(
         source: String, mountpoint: String, options: SourceOptions, cache: CacheOptions,
-        ownership: OwnershipOptions, process: ProcessOptions, surroundings: Surroundings
+        writing: WritingOptions, ownership: OwnershipOptions, process: ProcessOptions,
+        surroundings: Surroundings
     ) throws(Complaint) {
         guard !mountpoint.isEmpty else { throw Complaint("the mountpoint is empty") }
         self.source = try BucketSource.parse(source)
@@ -18,6 +19,7 @@ extension MountConfiguration {
         try setCredentials(options, surroundings)
         try setCache(cache, surroundings)
         try setOwnership(ownership, surroundings)
+        try setWriting(writing, surroundings)
         try setProcess(process, surroundings)
         let strict = endpoint == nil && addressing != .path
         try BucketName.check(self.source.bucket, strict: strict)

@@ -48,6 +48,28 @@ struct MountConfiguration: Hashable, Sendable {
     var allowsOthers = false
     var allowsNonEmpty = false
 
+    /// close(2) is answered when the bytes are safe on the local disk.
+    var isWriteBack = false
+    /// Bytes of files that are not in the bucket yet.
+    var stagingLimit = defaultStaging
+    /// Bytes; nil: they grow with the file.
+    var partSize: Int64?
+    /// At unmount, how long to wait for what is not in the bucket yet.
+    var flushTimeout = Duration.seconds(300)
+    /// Bytes that statfs(2) shows; nil: plenty.
+    var quota: Int64?
+    /// Nil: the server's.
+    var storageClass: String?
+    /// A canned ACL.
+    var acl: String?
+    var encryption = Encryption.none
+    var tags: [Tag] = []
+    /// Rules `PATTERN=VALUE`.
+    var cacheControl: [String] = []
+    var contentType: [String] = []
+    /// Owner, mode and times are read from objects' metadata; nil: if the mount can be written to.
+    var readsMetadata: Bool?
+
     var staysInForeground = false
     var logLevel = Logger.Level.info
     /// Absolute.
@@ -68,6 +90,9 @@ struct MountConfiguration: Hashable, Sendable {
     /// Bytes of files that are not in the bucket yet, when nobody says.
     static let defaultStaging: Int64 = 2 << 30
 
+    /// The least staging limit pail works with, in bytes.
+    static let leastStaging: Int64 = 64 << 20
+
     /// Where blocks are kept when nobody says.
     static func defaultCacheDirectory(_ surroundings: Surroundings) -> String? {
         if surroundings.uid == 0 { return "/var/cache/pail" }
@@ -75,5 +100,19 @@ struct MountConfiguration: Hashable, Sendable {
             return base + "/pail"
         }
         return surroundings.home.map { $0 + "/.cache/pail" }
+    }
+
+    /// Where the control sockets of a user's mounts may be, the likeliest first. A daemon makes the
+    /// first.
+    static func controlDirectories(_ surroundings: Surroundings, of owner: UInt32) -> [String] {
+        if owner == 0 { return ["/run/pail"] }
+        let isOwn = owner == surroundings.uid
+        let runtime = isOwn ? surroundings.variable("XDG_RUNTIME_DIR") : "/run/user/\(owner)"
+        let home = isOwn ? surroundings.home : surroundings.accounts.home(owner)
+        let cache = isOwn ? defaultCacheDirectory(surroundings) : home.map { $0 + "/.cache/pail" }
+        return [
+            runtime.flatMap { $0.hasPrefix("/") ? $0 + "/pail" : nil },
+            cache.map { $0 + "/control" },
+        ].compactMap { $0 }
     }
 }

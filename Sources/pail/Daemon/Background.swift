@@ -5,6 +5,7 @@
 // environment and one descriptor goes over; the descriptor's number goes in the environment, so that
 // the process list shows the command as it was written.
 
+import CPlatform
 import Glibc
 
 /// Starts the background process, and is it.
@@ -29,7 +30,8 @@ enum Background {
 
     /// A mount lives long: it must not hold the locks and pipes of whoever started it.
     private static func closeInherited(but kept: Int32) {
-        for descriptor in 3..<Int32(1024) where descriptor != kept { close(descriptor) }
+        for descriptor in 3..<kept { close(descriptor) }
+        pail_close_from(kept + 1)
     }
 
     /// Starts this program again with the same arguments, and returns once that one says `ready`.

@@ -5,6 +5,7 @@
 // first thread starts.
 
 import BlockStore
+import Control
 import FileSystem
 import Fuse
 import Glibc
@@ -58,12 +59,15 @@ struct MountProcess {
             throw CommandFailure(Escaping.line(error.description), .system)
         }
         recover(fileSystem)
+        let control = ControlService.start(
+            fileSystem, configuration, mountpoint, surroundings, logger)
         handleSignals(session, mountpoint, logger)
         let reason = Result { () throws(FuseError) in
             try session.run(fileSystem, whenServing: { serving(session, mountpoint, logger) })
         }
         notify("STOPPING=1")
         flush(fileSystem, logger)
+        control?.stop()
         Watchdog.start(logger)
         session.unmount()
         fileSystem.shutdown()
@@ -128,11 +132,24 @@ struct MountProcess {
         answer.wait()
     }
 
-    /// Publishes what is not in the bucket yet; what fails stays staged, and is said.
+    /// Publishes what is not in the bucket yet, as long as that may take; the rest stays staged and
+    /// journalled, and is said.
     private func flush(_ fileSystem: FileSystem, _ logger: Logger) {
-        let answer = Waiter<[String]>()
-        fileSystem.flushAll { answer.answer($0) }
-        for line in answer.wait() { logger.error("not in the bucket: \(line)") }
+        let line = ProgressLine(isQuiet: starter.isBackground)
+        let flush = Flush(fileSystem)
+        let isDone = flush.wait(
+            limit: configuration.flushTimeout, isWanted: { true },
+            progress: { files, bytes in line.show(files: files, bytes: bytes) })
+        line.end()
+        for problem in flush.problems { logger.error("not in the bucket: \(problem)") }
+        for problem in fileSystem.keepPending() { logger.error("not safe: \(problem)") }
+        let left = fileSystem.pendingAmount
+        guard left.files > 0 || !isDone else { return }
+        logger.warning(
+            """
+            \(left.files) files (\(ByteSize.approximate(left.bytes)) to send) are not in the bucket; they \
+            stay in \(configuration.stagingDirectory ?? "the staging area") for the next mount
+            """)
     }
 
     private func finish(

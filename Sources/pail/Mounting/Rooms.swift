@@ -16,6 +16,8 @@ final class Rooms: Sendable {
     let transport: CurlTransport
     /// The bucket as the check found it.
     let proof: SourceProof
+    /// What goes with every write.
+    private let writing: WriteOptions
     private let credentials: any CredentialsProvider
     private let configuration: MountConfiguration
     private let logger: Logger
@@ -30,6 +32,7 @@ final class Rooms: Sendable {
         self.configuration = configuration
         self.logger = logger
         try Self.checkFiles(configuration)
+        writing = try configuration.writeOptions()
         scheduler = ThreadScheduler(threads: Self.workers, name: "pail-work")
         var settings = configuration.transport(logger)
         // TLS costs a core per GB/s: on large machines two threads and more share it.
@@ -52,8 +55,8 @@ final class Rooms: Sendable {
     /// The client of the proven source.
     func makeClient() throws(CommandFailure) -> S3Client {
         try SourceProof.client(
-            S3ClientConfiguration(source: proof.source, logger: logger), credentials, transport,
-            scheduler)
+            S3ClientConfiguration(source: proof.source, writing: writing, logger: logger),
+            credentials, transport, scheduler)
     }
 
     /// The file system, and the stores below it.
@@ -67,6 +70,8 @@ final class Rooms: Sendable {
     ) -> Parts {
         let blocks = LocalCache.open(
             configuration, scheduler: scheduler, logger: logger, warn: warn)
+        // A read-only mount shows what listings tell, and asks for no object's metadata unless told to.
+        let readsMetadata = configuration.readsMetadata ?? (changes != nil)
         let isForever = configuration.metadataTTL == TimeSpan.forever
         let namespace = NamespaceConfiguration(
             rootPrefix: configuration.source.rootPrefix,
@@ -74,9 +79,8 @@ final class Rooms: Sendable {
             gid: configuration.gid, fileMode: configuration.fileMode,
             directoryMode: configuration.directoryMode,
             mountTime: scheduler.unixTime.components.seconds * 1_000_000_000,
-            readsMetadata: changes != nil)
-        // A read-only mount shows what listings tell, and asks for no object's metadata.
-        let directory = changes == nil ? nil : configuration.stagingDirectory
+            readsMetadata: readsMetadata)
+        let directory = readsMetadata ? configuration.stagingDirectory : nil
         let attributes = directory.map { directory in
             IndexedAttributes(
                 index: DiskAttributeIndex(directory: directory, logger: logger),
@@ -85,7 +89,7 @@ final class Rooms: Sendable {
         let fileSystem = FileSystem(
             configuration: FileSystemConfiguration(
                 namespace: namespace, storeName: client.storeName),
-            store: client, blocks: blocks, changes: changes?.rooms(client),
+            store: client, blocks: blocks, changes: changes?.rooms(client, configuration),
             attributes: attributes ?? BoundedAttributeMemory(),
             pool: BufferPool(limit: configuration.memoryLimit),
             scheduler: scheduler, notifier: notifier, logger: logger)

@@ -26,6 +26,20 @@ extension MountConfiguration {
             environment: surroundings.withAbsoluteFiles, profile: profile)
     }
 
+    /// What goes with every write; and the customer's key, which goes with reads too. Reads its file.
+    func writeOptions() throws(CommandFailure) -> WriteOptions {
+        let encryption: S3.Encryption =
+            switch self.encryption {
+            case .none: .none
+            case .s3: .s3
+            case .kms(let keyID): .kms(keyID: keyID, bucketKey: false)
+            case .customer(let file): .customer(try CustomerKeyFile.read(file))
+            }
+        return WriteOptions(
+            storageClass: storageClass.map { StorageClass(rawValue: $0) }, acl: acl,
+            encryption: encryption, tags: tags.map { WriteOptions.Tag($0.name, $0.value) })
+    }
+
     private func sharedFiles(_ surroundings: Surroundings) -> SharedFiles {
         SharedFiles(environment: surroundings.withAbsoluteFiles, profile: profile)
     }

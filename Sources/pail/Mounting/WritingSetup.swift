@@ -23,7 +23,7 @@ struct WritingSetup {
         let answer = Waiter<Result<StoreCapabilities, StoreError>>()
         client.probeWriting(under: configuration.source.rootPrefix) { answer.answer($0) }
         switch answer.wait() {
-        case .success(let found): say(found, logger, warn)
+        case .success(let found): say(found, configuration, warn)
         case .failure(let error) where error.kind == .accessDenied:
             warn(
                 "the credentials may not write below \(configuration.source): mounted read-only "
@@ -39,8 +39,13 @@ struct WritingSetup {
     }
 
     private static func say(
-        _ found: StoreCapabilities, _ logger: Logger, _ warn: (String) -> Void
+        _ found: StoreCapabilities, _ configuration: MountConfiguration, _ warn: (String) -> Void
     ) {
+        if let name = configuration.storageClass, StorageClass(rawValue: name).isArchived {
+            warn(
+                "files in storage class \(name) can only be read again after they were restored "
+                    + "(--storage-class GLACIER_IR needs no restoring)")
+        }
         guard found.conditionalPut == false else { return }
         warn(
             "the server ignores conditions on writes: two machines that write the same file at the "
@@ -65,7 +70,7 @@ struct WritingSetup {
         do {
             return try DiskStaging(
                 directory: directory, store: client.storeName, basePath: prefix,
-                limit: MountConfiguration.defaultStaging, keepFree: free, logger: logger)
+                limit: configuration.stagingLimit, keepFree: free, logger: logger)
         } catch {
             throw CommandFailure(
                 Escaping.line(
@@ -87,11 +92,24 @@ struct WritingSetup {
     }
 
     /// The rooms of the file system's writing half.
-    func rooms(_ client: S3Client) -> WritingRooms {
+    func rooms(_ client: S3Client, _ configuration: MountConfiguration) -> WritingRooms {
         let types = Self.contentTypes()
-        let configuration = WritingConfiguration(contentType: { key in
-            types.type(of: Array(key.bytes[(key.bytes.lastIndex(of: 0x2F).map { $0 + 1 } ?? 0)...]))
-        })
-        return WritingRooms(configuration: configuration, store: client, staging: staging)
+        // Checked with the options.
+        let givenTypes = try? NameRules(configuration.contentType)
+        let cacheControl = try? NameRules(configuration.cacheControl)
+        let prefix = configuration.source.rootPrefix.count
+        var writing = WritingConfiguration(
+            contentType: { key in
+                let path = Array(key.bytes.dropFirst(prefix))
+                let name = path[((path.lastIndex(of: 0x2F) ?? -1) + 1)...]
+                return givenTypes?.value(for: path) ?? types.type(of: Array(name))
+            },
+            cacheControl: { cacheControl?.value(for: Array($0.bytes.dropFirst(prefix))) },
+            isWriteBack: configuration.isWriteBack, quota: configuration.quota)
+        if let size = configuration.partSize {
+            writing.partSize = size
+            writing.hasFixedParts = true
+        }
+        return WritingRooms(configuration: writing, store: client, staging: staging)
     }
 }

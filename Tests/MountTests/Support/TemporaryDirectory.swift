@@ -7,8 +7,9 @@ import Testing
 final class TemporaryDirectory {
     let path: String
 
-    init(_ name: String) throws {
-        let base = ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
+    /// - Parameter base: where; another user cannot enter TMPDIR.
+    init(_ name: String, in base: String? = nil) throws {
+        let base = base ?? ProcessInfo.processInfo.environment["TMPDIR"] ?? "/tmp"
         var template = Array("\(base)/pail-\(name).XXXXXX".utf8CString)
         let made = mkdtemp(&template)
         try #require(made != nil, "no temporary directory below \(base)")
