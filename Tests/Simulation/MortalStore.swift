@@ -39,7 +39,7 @@ public final class MortalStore: WritableObjectStore {
             }
         }
         for (flight, arrives) in flights {
-            // What arrives was in the sockets already: its body is not read from the process any more.
+            // A body arrives only if all of it was in the sockets already.
             let isWhole = flight.body?.freeze() ?? true
             if !arrives || !isWhole { flight.call?.cancel() }
         }
@@ -208,29 +208,39 @@ private final class MortalReceiver: GetReceiver {
     func finish(_ result: Result<Void, StoreError>) { if !points.isDead { base.finish(result) } }
 }
 
-/// A body that is read from the process until that dies.
+/// A body that is read from the process until that dies, and then from what was read before.
 private final class MortalBody: UploadBody {
     let size: Int64
     private let base: any UploadBody
-    private let frozen = Mutex<[UInt8]?>(nil)
+    private let state = Mutex((sent: [UInt8](), isFrozen: false))
 
     init(_ base: any UploadBody) {
         self.base = base
         size = base.size
     }
 
-    /// Reads all of it for the last time; false when that fails.
+    /// Reads no more from the process; false when not all of it was read. Asks nobody else: the
+    /// process may die under any lock of its own.
     func freeze() -> Bool {
-        guard let bytes = base.piece(at: 0, count: Int(size)) else { return false }
-        frozen.withLock { $0 = bytes }
-        return true
+        state.withLock { state in
+            state.isFrozen = true
+            return state.sent.count == Int(size)
+        }
     }
 
     func read(at offset: Int64, into memory: UnsafeMutableRawBufferPointer) -> Bool {
-        guard let bytes = frozen.withLock({ $0 }) else {
-            return base.read(at: offset, into: memory)
+        let range = Int(offset)..<Int(offset) + memory.count
+        let isThere: Bool? = state.withLock { state in
+            guard state.isFrozen else { return nil }
+            guard range.upperBound <= state.sent.count else { return false }
+            memory.copyBytes(from: state.sent[range])
+            return true
         }
-        memory.copyBytes(from: bytes[Int(offset)..<Int(offset) + memory.count])
+        if let isThere { return isThere }
+        guard base.read(at: offset, into: memory) else { return false }
+        state.withLock { state in
+            if range.lowerBound == state.sent.count { state.sent += memory }
+        }
         return true
     }
 }

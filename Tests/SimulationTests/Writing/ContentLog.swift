@@ -6,10 +6,18 @@ import Simulation
 struct ContentLog {
     /// Since the last acknowledged publish, that one first.
     var states: [Int] = []
+    /// How many states there were before those.
+    var earlier = 0
     /// close(2) or fsync(2) has said that `states.first` is safe.
     var isAcknowledged = false
     /// A write failed in its middle: some of its bytes may be there.
     var isSpoilt = false
+
+    /// The number of the state it has now.
+    var current: Int { earlier + states.count - 1 }
+
+    /// The states from a number on.
+    func states(from number: Int) -> ArraySlice<Int> { states.dropFirst(max(0, number - earlier)) }
 }
 
 struct ContentLogs {
@@ -32,11 +40,13 @@ struct ContentLogs {
 
     mutating func note(_ bytes: [UInt8]) { everyState.insert(Self.state(of: bytes)) }
 
-    /// What the file held from its `first`th state on is safe.
+    /// What the file held from the state of a number on is safe.
     mutating func acknowledge(_ number: PosixModel.Number, from first: Int) {
-        guard let count = logs[number]?.states.count, count > 0 else { return }
-        // An older acknowledgement may have taken states away meanwhile.
-        logs[number]!.states.removeFirst(max(0, min(first, count - 1)))
+        guard let log = logs[number], !log.states.isEmpty else { return }
+        // A younger acknowledgement may have come before.
+        let dropped = max(0, min(first - log.earlier, log.states.count - 1))
+        logs[number]!.states.removeFirst(dropped)
+        logs[number]!.earlier += dropped
         logs[number]!.isAcknowledged = true
     }
 

@@ -43,6 +43,13 @@ final class MountedFiles {
         return (directory, name)
     }
 
+    /// As before every removal: the kernel holds the inode of the name then.
+    private func existing(_ path: String) throws(Errno) -> (InodeNumber, String) {
+        let (directory, name) = try parent(of: path)
+        guard try driver.lookup(directory, name).attributes != nil else { throw .noEntry }
+        return (directory, name)
+    }
+
     func find(_ path: String) throws(Errno) -> FileAttributes {
         if path.isEmpty { return try driver.attributes(FileSystemDriver.root) }
         let (directory, name) = try parent(of: path)
@@ -124,10 +131,10 @@ final class MountedFiles {
             let (directory, name) = try parent(of: path)
             _ = try driver.makeDirectory(directory, name, permissions: permissions)
         case .removeDirectory(let path):
-            let (directory, name) = try parent(of: path)
+            let (directory, name) = try existing(path)
             try driver.removeDirectory(directory, name)
         case .unlink(let path):
-            let (directory, name) = try parent(of: path)
+            let (directory, name) = try existing(path)
             try driver.unlink(directory, name)
         case .rename(let from, let to, let noReplace): try rename(from, to, noReplace)
         case .link(let target, let path):

@@ -95,6 +95,11 @@ struct PosixModel: Sendable {
         return paths
     }
 
+    /// All names, by directory: cheaper to compare than paths.
+    var names: [Number: [String: Number]] {
+        inodes.filter { $0.value.kind == .directory }.mapValues(\.entries)
+    }
+
     // MARK: Changing the tree
 
     mutating func add(_ inode: Inode, to directory: Number, _ name: String) -> Number {

@@ -68,7 +68,8 @@ struct WritingPlan {
     var configuration: FileSystemConfiguration {
         FileSystemConfiguration(
             namespace: NamespaceConfiguration(
-                rootPrefix: rootPrefix, timeToLive: timeToLive, memoryLimit: 1 << 20),
+                rootPrefix: rootPrefix, timeToLive: timeToLive, memoryLimit: 1 << 20,
+                readsMetadata: true),
             storeName: "simulated/bucket")
     }
 

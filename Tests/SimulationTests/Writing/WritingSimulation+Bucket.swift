@@ -17,27 +17,27 @@ extension WritingSimulation {
             var isSynchronize = false
             if case .synchronize = step { isSynchronize = true }
             acknowledge(
-                handle.inode, from: logs[handle.inode].states.count - 1,
+                handle.inode, from: logs[handle.inode].current,
                 isPublished: isSynchronize || !plan.isWriteBack, start: start, "\(step)")
         case .truncate(let path, _):
             guard !plan.isWriteBack, let number = try? model.find(path),
                 model.inodes[number]!.handles == 0
             else { return }
             acknowledge(
-                number, from: logs[number].states.count - 1, isPublished: true, start: start,
+                number, from: logs[number].current, isPublished: true, start: start,
                 "\(step)")
         default: break
         }
     }
 
-    /// A file is safe, and in the bucket when `isPublished`: as it was at some time since its
-    /// `first`th state.
+    /// A file is safe, and in the bucket when `isPublished`: as it was at some time since the state
+    /// of a number.
     func acknowledge(
         _ number: PosixModel.Number, from first: Int, isPublished: Bool, start: Duration,
         _ what: String
     ) {
         guard let path = model.path(of: number) else { return }
-        let allowed = logs[number].states.dropFirst(first)
+        let allowed = logs[number].states(from: first)
         logs.acknowledge(number, from: first)
         guard isPublished, !logs[number].isSpoilt, doubts.isEmpty else { return }
         count("published")

@@ -48,7 +48,7 @@ extension WritingSimulation {
                 let opened = life.files.play(
                     .open(slot: 99, path: path, flags: 0, permissions: 0))
                 guard opened == .done else { return problem("the end: open \(path): \(opened)") }
-                let bytes = life.files.play(.read(slot: 99, offset: 0, size: 1 << 20))
+                let bytes = life.files.play(.read(slot: 99, offset: 0, size: 2 << 20))
                 if bytes != .bytes(inode.bytes) { problem("the end: \(path): \(bytes)") }
                 _ = life.files.play(.close(slot: 99))
             }

@@ -22,7 +22,7 @@ extension WritingSimulation {
         flushes.append(
             PendingFlush(
                 operation: operation, inode: number, start: clock.now,
-                statesBefore: logs[number].states.count - 1, isSynchronize: isSynchronize))
+                state: logs[number].current, isSynchronize: isSynchronize))
     }
 
     /// Judges those that were answered.
@@ -32,24 +32,21 @@ extension WritingSimulation {
         for flush in answered {
             switch flush.operation.result! {
             case .success:
-                // States that another acknowledgement has taken away are not counted any more.
                 acknowledge(
-                    flush.inode, from: min(flush.statesBefore, logs[flush.inode].states.count - 1),
+                    flush.inode, from: flush.state,
                     isPublished: (flush.isSynchronize || !plan.isWriteBack)
                         && isUndisturbed(flush), start: flush.start, "a flush besides")
                 count("flush besides")
             case .failure(let errno):
                 note("a flush besides failed: \(errno)")
-                if !isFault(errno) { problem("a flush besides: \(errno)") }
+                if !isFault(errno), !life.points.isDead { problem("a flush besides: \(errno)") }
             }
         }
     }
 
-    /// The file was neither renamed nor acknowledged anew since the flush began: else its path and
-    /// the count of its states say nothing.
+    /// The file was not renamed since the flush began: else its path says nothing.
     private func isUndisturbed(_ flush: PendingFlush) -> Bool {
-        logs[flush.inode].states.count > flush.statesBefore
-            && renamedSince[flush.inode].map { $0 < flush.start } ?? true
+        renamedSince[flush.inode].map { $0 < flush.start } ?? true
     }
 
     /// Waits for all of them.

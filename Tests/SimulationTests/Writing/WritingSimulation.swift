@@ -30,6 +30,8 @@ final class WritingSimulation {
     var flushes: [PendingFlush] = []
     /// When each file was last given another path.
     var renamedSince: [PosixModel.Number: Duration] = [:]
+    /// Where each file that lost its name had it, and since when.
+    var removed: [PosixModel.Number: (path: String, time: Duration)] = [:]
     var isRough = false
     var lastRough = Duration.seconds(-1000)
     /// The process is going to die soon, and whether the power fails then.
@@ -44,8 +46,8 @@ final class WritingSimulation {
         var operation: Pending<Void>
         var inode: PosixModel.Number
         var start: Duration
-        /// How many states of the file were known when it began.
-        var statesBefore: Int
+        /// The number of the file's state when it began.
+        var state: Int
         var isSynchronize: Bool
     }
 
@@ -151,11 +153,12 @@ final class WritingSimulation {
         noteContents(step, before: before, after: after)
         note("\(step)")
         let start = clock.now
-        let answer = life.files.play(step)
+        var answer = life.files.play(step)
+        if case .names(let path) = step, path.isEmpty { answer = answer.without("shared") }
         note("    \(answer)")
         count(step.name)
-        // A dead process answers nobody; an answer that came before its death counts.
-        if life.points.isDead, answer == .failed(Errno(rawValue: EDEADLK)) {
+        // A dead process answers nobody; a success that came before its death counts.
+        if life.points.isDead, answer.errno != nil, answer.errno != expected.errno {
             doubts.append((before, after))
             return
         }
@@ -165,10 +168,15 @@ final class WritingSimulation {
         } else {
             fits = answer.fits(expected)
         }
-        if case .rename = step { noteRenames(before, after) }
+        notePaths(before, after, since: start)
         if fits {
             model = after
             if answer.errno == nil { acknowledge(step, before: before, start: start) }
+        } else if mayBeStale(step, answer.errno) {
+            count("stale")
+            piecesMayGoOn = false
+            if case .close = step { model = after }
+            if step.isChangeOfBytes { logs.spoil(before.handles[step.slot!]!.inode) }
         } else if let errno = answer.errno, isFault(errno), expected.errno == nil || isRough {
             fail(step, before: before, after: after)
         } else {
@@ -193,9 +201,24 @@ final class WritingSimulation {
         }
     }
 
-    private func noteRenames(_ before: PosixModel, _ after: PosixModel) {
+    private func notePaths(_ before: PosixModel, _ after: PosixModel, since start: Duration) {
+        guard before.names != after.names else { return }
         let (old, new) = (before.paths, after.paths)
-        for number in old.keys where old[number] != new[number] { renamedSince[number] = clock.now }
+        for (number, path) in old where path != new[number] {
+            renamedSince[number] = clock.now
+            if new[number] == nil { removed[number] = (path, start) }
+        }
+    }
+
+    /// True when a file that lost its name cannot be read any more, because its object was replaced:
+    /// by a rename, or by a new file of the name.
+    private func mayBeStale(_ step: FileStep, _ errno: Errno?) -> Bool {
+        // What was sent and left the staging area goes with an upload that is not completed.
+        let isLost = errno == .inputOutput && plan.stagingLimit < 1 << 30
+        guard errno == .stale || isLost, let slot = step.slot, let handle = model.handles[slot],
+            let (path, time) = removed[handle.inode]
+        else { return false }
+        return bucket.history(of: key(path)).contains { $0.time >= time && $0.object != nil }
     }
 
     // MARK: Notes
@@ -215,7 +238,32 @@ final class WritingSimulation {
     func key(_ path: String) -> ObjectKey { ObjectKey(plan.rootPrefix + Array(path.utf8)) }
 }
 
+extension StepOutcome {
+    /// Without a name that is judged by other rules.
+    fileprivate func without(_ name: String) -> StepOutcome {
+        if case .names(let names) = self { .names(names.subtracting([name])) } else { self }
+    }
+}
+
 extension FileStep {
+    /// The descriptor it is about.
+    var slot: Int? {
+        switch self {
+        case .close(let slot), .closeDuplicate(let slot), .synchronize(let slot),
+            .read(let slot, _, _), .write(let slot, _, _), .truncateOpen(let slot, _),
+            .status(let slot), .allocate(let slot, _, _, _), .seek(let slot, _, _):
+            slot
+        default: nil
+        }
+    }
+
+    var isChangeOfBytes: Bool {
+        switch self {
+        case .write, .truncateOpen, .allocate: true
+        default: false
+        }
+    }
+
     /// The system call.
     var name: String { String(description.drop { $0.isNumber || $0 == " " || $0 == "=" }.prefix { $0 != " " }) }
 }
