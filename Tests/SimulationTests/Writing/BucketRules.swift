@@ -73,9 +73,10 @@ struct BucketRules {
             }
             let mayBeAbsent =
                 rule.mayBeAbsent
-                || !strict && rule.inodes.contains { number in
-                    inodes[number]?.kind == .file && !logs[number].isAcknowledged
-                }
+                || !strict
+                    && rule.inodes.contains { number in
+                        inodes[number]?.kind == .file && !logs[number].isAcknowledged
+                    }
             if !isThere, !mayBeAbsent { problems.append("\(path) is not in the bucket") }
         }
         for (old, new) in pairs {
@@ -86,7 +87,9 @@ struct BucketRules {
             let wasSafe = rules[new]?.inodes.allSatisfy { number in
                 inodes[number]?.kind != .file || logs[number].isAcknowledged
             }
-            if !isThere, wasSafe ?? false { problems.append("\(old) is gone, and \(new) is not there") }
+            if !isThere, wasSafe ?? false {
+                problems.append("\(old) is gone, and \(new) is not there")
+            }
         }
         for (path, object) in found.sorted(by: { $0.key < $1.key }) {
             let isKnown = logs.everyState.contains(ContentLogs.state(of: object.bytes))

@@ -25,8 +25,9 @@ struct StepGenerator {
 
     /// A path that names something, mostly.
     private func known(_ model: PosixModel, using generator: inout SeededGenerator) -> String {
-        if generator.chance(0.7), let path = model.paths.values.sorted().randomElement(
-            using: &generator)
+        if generator.chance(0.7),
+            let path = model.paths.values.sorted().randomElement(
+                using: &generator)
         {
             return path
         }
@@ -134,7 +135,9 @@ struct StepGenerator {
         case 40..<58:
             let target = generator.chance(0.5) ? path : self.known(model, using: &generator)
             return .rename(from: known, to: target, noReplace: generator.chance(0.2))
-        case 58..<62: return .link(target: "nowhere/\(Int.random(in: 0..<100, using: &generator))", path: path)
+        case 58..<62:
+            return .link(
+                target: "nowhere/\(Int.random(in: 0..<100, using: &generator))", path: path)
         case 62..<65: return .readLink(path: known)
         case 65..<73: return .look(path: known)
         case 73..<80:

@@ -50,7 +50,8 @@ extension WritingSimulation {
             let last = states.last ?? nil
             problem(
                 "\(what): answered 0, but \(path) of \(model.inodes[number]!.bytes.count) bytes "
-                    + "is not in the bucket (\(last.map { "\($0.size) other bytes" } ?? "nothing"))")
+                    + "is not in the bucket (\(last.map { "\($0.size) other bytes" } ?? "nothing"))"
+            )
         }
     }
 

@@ -74,7 +74,8 @@ extension WritingSimulation {
             return
         }
         let versions = BucketModel.states(
-            bucket.history(of: key(path)), from: from, to: clock.now).compactMap { $0 }
+            bucket.history(of: key(path)), from: from, to: clock.now
+        ).compactMap { $0 }
         guard let base = versions.last(where: { $0.bytes == bytes }) else {
             return problem("\(path) shows \(bytes.count) bytes of no version")
         }

@@ -265,5 +265,7 @@ extension FileStep {
     }
 
     /// The system call.
-    var name: String { String(description.drop { $0.isNumber || $0 == " " || $0 == "=" }.prefix { $0 != " " }) }
+    var name: String {
+        String(description.drop { $0.isNumber || $0 == " " || $0 == "=" }.prefix { $0 != " " })
+    }
 }
