@@ -199,6 +199,7 @@ extension WritableFile {
         }
         if let failure { return then(failure) }
         stream()
+        if !context.slots.isBusy, hurryOthers(then: { then(nil) }) { return }
         guard context.slots.isBusy else {
             let (claimed, limit) = context.staging.usage
             return then(
@@ -208,6 +209,30 @@ extension WritableFile {
                         + "raise --staging-limit, or free space on its disk"))
         }
         context.staging.whenReleased { [self] in context.scheduler.run { then(nil) } }
+    }
+
+    /// Has files published now that wait for their time (write-back): the first that is done makes
+    /// room. False when there are none; those that failed are none.
+    private func hurryOthers(then: @escaping @Sendable () -> Void) -> Bool {
+        let waiting = context.files.all.filter { file in
+            file !== self
+                && file.locked {
+                    $0.isGathering && $0.hasNewContent && !$0.isRemoved && $0.failure == nil
+                        && $0.claimed > 0
+                }
+        }
+        let isDone = SendableBox(false)
+        for file in waiting.prefix(context.configuration.parallelUploads) {
+            file.publish(attributes: true) { [context] _ in
+                _ = context.reclaim()
+                let isFirst = isDone.update { isDone in
+                    defer { isDone = true }
+                    return !isDone
+                }
+                if isFirst { context.scheduler.run(then) }
+            }
+        }
+        return !waiting.isEmpty
     }
 
     // MARK: Giving up
