@@ -123,5 +123,16 @@ extension Mount {
             #expect(try pail("flush", mount.mountpoint).status == 0)
             try must("cmp", mount / "late", cache / "copy")
         }
+
+        @Test func `writers wait at the staging limit while files go up behind`() throws {
+            let bucket = try TestBucket(readable: false)
+            let local = try TemporaryDirectory("local")
+            for number in 0..<60 { try (local / "f\(number)").writeRandom(bytes: 2 << 20) }
+            let mount = try MountedPail(
+                bucket, writable: true, "--write-back", "--staging-limit", "64MiB")
+            try shell("cp \"$1\"/* \"$2\"", local.path, mount.mountpoint)
+            #expect(try pail("flush", mount.mountpoint).status == 0)
+            try must("diff", "-r", local.path, mount.mountpoint)
+        }
     }
 }
