@@ -35,13 +35,14 @@ enum AttributeHeaders {
         return metadata
     }
 
-    /// Nanoseconds as decimal seconds, the fraction only where there is one.
+    /// Nanoseconds as decimal seconds, the fraction only where there is one; a time before 1970 is a
+    /// negative number as `ObjectAttributes.time` reads it: -1.5 is a second and a half before.
     static func seconds(_ nanoseconds: Int64) -> String {
-        let billion: Int64 = 1_000_000_000
-        let whole = nanoseconds >= 0 ? nanoseconds / billion : (nanoseconds - billion + 1) / billion
-        let fraction = nanoseconds - whole * billion
-        guard fraction != 0 else { return String(whole) }
+        let (whole, fraction) = nanoseconds.magnitude.quotientAndRemainder(
+            dividingBy: 1_000_000_000)
+        let sign = nanoseconds < 0 ? "-" : ""
+        guard fraction != 0 else { return "\(sign)\(whole)" }
         let digits = String(fraction)
-        return "\(whole)." + String(repeating: "0", count: 9 - digits.count) + digits
+        return "\(sign)\(whole)." + String(repeating: "0", count: 9 - digits.count) + digits
     }
 }
