@@ -17,13 +17,19 @@ final class WritingWorld {
     let scheduler = SimulatedScheduler(seed: 1)
     let store: SimulatedStore
     let isWriteBack: Bool
+    private let homeLimit: Int64
     var staging: MemoryStaging
     var points = CrashPoints()
     var files: FileSystem!
     var driver: FileSystemDriver!
 
-    /// - Parameter stagingLimit: bytes.
-    init(stagingLimit: Int64 = 1 << 20, isWriteBack: Bool = false) {
+    /// - Parameters:
+    ///   - stagingLimit: bytes.
+    ///   - homeLimit: bytes of removed files that are brought here for their open handles.
+    init(
+        stagingLimit: Int64 = 1 << 20, homeLimit: Int64 = 64 << 20, isWriteBack: Bool = false
+    ) {
+        self.homeLimit = homeLimit
         store = SimulatedStore(scheduler: scheduler, seed: 1)
         store.roundTrip = .milliseconds(10)
         store.server.smallestPart = Int64(Self.part)
@@ -36,7 +42,7 @@ final class WritingWorld {
         let life = MortalScheduler(scheduler, points: points)
         let configuration = WritingConfiguration(
             partSize: Int64(Self.part), putLimit: Int64(Self.part), smallestPart: Int64(Self.part),
-            parallelUploads: 2, isWriteBack: isWriteBack)
+            parallelUploads: 2, homeLimit: homeLimit, isWriteBack: isWriteBack)
         files = FileSystem(
             configuration: FileSystemConfiguration(
                 namespace: NamespaceConfiguration(), storeName: "simulated/bucket"),

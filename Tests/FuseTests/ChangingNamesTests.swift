@@ -208,6 +208,15 @@ struct ChangingNamesTests {
         let mount = try LiveMount(fileSystem, readOnly: false, allowOther: true)
         defer { mount.end() }
         // The directory above belongs to the test's user, and is made for its owner only.
+        // So may be those above it, where TMPDIR is a test run's own.
+        var above = (mount.path as NSString).deletingLastPathComponent
+        while above.count > 1 {
+            var status = stat()
+            if stat(above, &status) == 0, status.st_mode & 0o001 == 0 {
+                chmod(above, status.st_mode & 0o7777 | 0o011)
+            }
+            above = (above as NSString).deletingLastPathComponent
+        }
         chmod((mount.path as NSString).deletingLastPathComponent, 0o755)
         SystemCalls.run(
             mount,

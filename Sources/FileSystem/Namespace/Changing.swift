@@ -150,8 +150,9 @@ extension NamespaceState {
         force(name, isPresent: false, in: directory)
     }
 
-    func contents(of number: InodeNumber) -> DirectoryContents? {
-        guard let directory = directories[number] else { return nil }
+    mutating func contents(of number: InodeNumber) -> DirectoryContents? {
+        // Also of one that nobody has looked into yet.
+        guard let directory = directory(number) else { return nil }
         var contents = DirectoryContents(
             hasLocalNames: false, removed: [], isKnownEmpty: false, isKnownFull: false)
         for (name, change) in directory.changes {

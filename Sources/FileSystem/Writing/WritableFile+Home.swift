@@ -5,14 +5,11 @@ import Operations
 import S3
 
 extension WritableFile {
-    /// The largest object that is brought here for the sake of open handles. A larger one stays in
-    /// the bucket until the last handle is closed, or is replaced and its handles get ESTALE.
-    private static let bringingLimit: Int64 = 64 << 20
-
-    /// Brings here what open handles would lose with the object. Inside the gate.
+    /// Brings here what open handles would lose with the object. Inside the gate. What is too large
+    /// stays in the bucket until the last handle is closed, or is replaced and its handles get ESTALE.
     func bringHome(then: @escaping @Sendable () -> Void) {
         guard context.handles.count(of: inode) > 0,
-            locked({ $0.needsBase && $0.size <= Self.bringingLimit })
+            locked({ $0.needsBase && $0.size <= context.configuration.homeLimit })
         else { return then() }
         materialise(FileState.everything) { [self] failure in
             locked { state in

@@ -181,18 +181,26 @@ extension Writing {
     // MARK: Directories
 
     func removeDirectory(_ parent: InodeNumber, _ name: [UInt8], _ reply: Reply<Void>) {
-        resolve(parent, name) { [self] result in
-            switch result {
-            case .failure(let errno): reply.fail(errno)
-            case .success(.none): reply.fail(.noEntry)
-            case .success(.file), .success(.symbolicLink): reply.fail(.notDirectory)
-            case .success(.directory(let inode)):
-                withEmpty(inode) { [self] result in
-                    switch result {
-                    case .failure(let errno): reply.fail(errno)
-                    case .success(let marker): remove(inode, marker, parent, name, reply)
-                    }
+        resolve(parent, name, pinning: true) { [self] result in
+            guard case .success(let occupant) = result, let inode = occupant.inode else {
+                if case .failure(let errno) = result {
+                    reply.fail(errno)
+                } else {
+                    reply.fail(.noEntry)
                 }
+                return
+            }
+            guard occupant.isDirectory else {
+                namespace.unpin(inode)
+                reply.fail(.notDirectory)
+                return
+            }
+            withEmpty(inode) { [self] result in
+                switch result {
+                case .failure(let errno): reply.fail(errno)
+                case .success(let marker): remove(inode, marker, parent, name, reply)
+                }
+                namespace.unpin(inode)
             }
         }
     }

@@ -26,8 +26,13 @@ extension Writing {
             reply.fail(.invalid)
             return
         }
-        resolve(parent, name) { [self] source in
-            resolve(newParent, newName) { [self] target in
+        resolve(parent, name, pinning: true) { [self] source in
+            resolve(newParent, newName, pinning: true) { [self] target in
+                let inodes = [source, target].compactMap { try? $0.get().inode }
+                let reply = Reply<Void> { [namespace] result in
+                    for inode in inodes { namespace.unpin(inode) }
+                    reply.answer(result)
+                }
                 switch (source, target) {
                 case (.failure(let errno), _), (_, .failure(let errno)): reply.fail(errno)
                 case (.success(let source), .success(let target)):
@@ -253,6 +258,17 @@ extension Writing {
                 state.publishedAttributes = max(
                     state.publishedAttributes, snapshot.attributeChange)
             }
+        }
+        if !hasNewHeaders {
+            // The same bytes may have been under this key before, with other attributes.
+            let record = file.locked { $0.record }
+            let question = AttributeQuestion(key: version.key, etag: version.etag)
+            context.attributes.note([
+                question: ObjectAttributes(
+                    permissions: record.permissions, uid: record.uid, gid: record.gid,
+                    modified: record.modified, changed: record.changed,
+                    isSymbolicLink: record.kind == .symbolicLink)
+            ])
         }
         context.wrote(version, hasNewHeaders ? snapshot.headers : nil, inode: file.inode)
         deleter.delete(

@@ -27,13 +27,15 @@ final class Writing: Sendable {
     }
 
     /// What is under a name now, once no directory above it is being renamed.
+    ///
+    /// - Parameter pinning: keeps the inode in memory until `unpin`.
     func resolve(
-        _ parent: InodeNumber, _ name: [UInt8],
+        _ parent: InodeNumber, _ name: [UInt8], pinning: Bool = false,
         then: @escaping @Sendable (Result<Occupant, Errno>) -> Void
     ) {
         let key: @Sendable () -> [UInt8]? = { [namespace] in namespace.key(of: parent)?.bytes }
         context.barrier.pass(key) { [self] in
-            namespace.resolve(parent: parent, name: name) { [self] result in
+            namespace.resolve(parent: parent, name: name, pinning: pinning) { [self] result in
                 // It may have taken a round trip.
                 context.barrier.pass(key) { then(result) }
             }

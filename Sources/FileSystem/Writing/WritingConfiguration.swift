@@ -20,6 +20,8 @@ public struct WritingConfiguration: Sendable {
     public var contentType: @Sendable (ObjectKey) -> String?
     /// Cache-Control of a new object by its key.
     public var cacheControl: @Sendable (ObjectKey) -> String?
+    /// Bytes of the largest object that is brought here when it is removed while somebody has it open.
+    public var homeLimit: Int64
     /// close(2) is answered when the bytes are safe on the local disk; they are published behind.
     public var isWriteBack: Bool
     /// How long a closed file waits before it is published behind: what is changed or renamed
@@ -34,7 +36,8 @@ public struct WritingConfiguration: Sendable {
         gatherTime: Duration = .seconds(2),
         contentType: @escaping @Sendable (ObjectKey) -> String? = { _ in nil },
         cacheControl: @escaping @Sendable (ObjectKey) -> String? = { _ in nil },
-        isWriteBack: Bool = false, writeBackDelay: Duration = .seconds(1), quota: Int64? = nil
+        homeLimit: Int64 = 64 << 20, isWriteBack: Bool = false,
+        writeBackDelay: Duration = .seconds(1), quota: Int64? = nil
     ) {
         self.partSize = partSize
         self.hasFixedParts = hasFixedParts
@@ -44,6 +47,7 @@ public struct WritingConfiguration: Sendable {
         self.gatherTime = gatherTime
         self.contentType = contentType
         self.cacheControl = cacheControl
+        self.homeLimit = homeLimit
         self.isWriteBack = isWriteBack
         self.writeBackDelay = writeBackDelay
         self.quota = quota
