@@ -156,7 +156,7 @@ let package = Package(
         // Real kernel, real servers: run by scripts/test, which builds pail first.
         .testTarget(
             name: "MountTests",
-            exclude: ["Support/fsx.py", "Support/posix.py", "Support/reader.py"],
+            exclude: ["Support/reader.py"],
             swiftSettings: strictTests),
     ],
     swiftLanguageModes: [.v6]

@@ -168,7 +168,10 @@ struct StreamedUpload {
 
 extension LocalRecord {
     /// The bytes were changed now.
+    ///
+    /// Set-id bits go with a write (inode(7)); the kernel leaves that to us (FUSE_HANDLE_KILLPRIV_V2).
     mutating func touch(_ time: Int64) {
+        permissions &= permissions & 0o010 != 0 ? 0o1777 : 0o3777
         modified = time
         changed = time
     }
